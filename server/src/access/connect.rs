@@ -1,0 +1,375 @@
+//! The database, and the only place where it is opened. Its connections are private to `access`: a door
+//! that would read past the gate does not compile.
+
+use std::{fmt, fs, io, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
+
+use migration::{Migrator, MigratorTrait};
+use sea_orm::{
+    DatabaseConnection, DbErr, SqlxPostgresConnector, SqlxSqliteConnector,
+    sqlx::{
+        self, ConnectOptions, Connection, PgConnection,
+        postgres::{PgConnectOptions, PgPoolOptions},
+        sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    },
+};
+
+use super::read::Reader;
+use crate::error::{Error, Result};
+
+/// The oldest PostgreSQL that is tested.
+const POSTGRES_MINIMUM: i32 = 130_000;
+const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
+const ACQUIRE_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a writer waits for another process on the same SQLite file.
+const BUSY_PATIENCE: Duration = Duration::from_secs(5);
+/// Any constant; two processes that migrate one PostgreSQL database wait for each other by it.
+const MIGRATION_LOCK: i64 = 0x656e_7465_6e74_65;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    Sqlite,
+    Postgres,
+}
+
+/// Where the database is. Printing it never shows the password.
+#[derive(Clone)]
+pub struct DatabaseUrl {
+    text: String,
+    place: Place,
+}
+
+#[derive(Clone)]
+enum Place {
+    File(PathBuf),
+    Server(Box<PgConnectOptions>),
+}
+
+impl DatabaseUrl {
+    pub fn sqlite(path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        DatabaseUrl { text: format!("sqlite:{}", path.display()), place: Place::File(path) }
+    }
+
+    pub fn dialect(&self) -> Dialect {
+        match self.place {
+            Place::File(_) => Dialect::Sqlite,
+            Place::Server(_) => Dialect::Postgres,
+        }
+    }
+
+    /// The file of a SQLite database.
+    pub fn file(&self) -> Option<&std::path::Path> {
+        match &self.place {
+            Place::File(path) => Some(path),
+            Place::Server(_) => None,
+        }
+    }
+
+    /// The text as given, password included: for drivers only.
+    pub(in crate::access) fn reveal(&self) -> &str {
+        &self.text
+    }
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        if let Some(rest) = text.strip_prefix("sqlite:") {
+            let path = rest.strip_prefix("//").unwrap_or(rest);
+            if path.is_empty() || path.contains(":memory:") {
+                return Err(Error::usage(
+                    "a SQLite database needs a file, such as `sqlite:entente.db`: each connection would see its own `:memory:`",
+                ));
+            }
+            if path.contains('?') {
+                return Err(Error::usage("a SQLite database URL takes no parameters, write `sqlite:FILE`"));
+            }
+            return Ok(DatabaseUrl { text: text.to_owned(), place: Place::File(path.into()) });
+        }
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            // the cause is left out: it may quote the password
+            let options = PgConnectOptions::from_str(text).map_err(|_| {
+                Error::usage("the database URL is no PostgreSQL URL, write `postgres://USER:PASSWORD@HOST:PORT/DATABASE`")
+            })?;
+            let options = options.application_name("entente").disable_statement_logging();
+            return Ok(DatabaseUrl { text: text.to_owned(), place: Place::Server(Box::new(options)) });
+        }
+        Err(Error::usage("the database URL must be `sqlite:FILE` or `postgres://USER:PASSWORD@HOST:PORT/DATABASE`"))
+    }
+}
+
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Place::File(path) => write!(f, "sqlite:{}", path.display()),
+            Place::Server(options) => {
+                write!(f, "postgres://{}/{}", address(options), options.get_database().unwrap_or_default())
+            }
+        }
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+fn address(options: &PgConnectOptions) -> String {
+    match options.get_socket() {
+        Some(folder) => folder.display().to_string(),
+        None => format!("{}:{}", options.get_host(), options.get_port()),
+    }
+}
+
+/// How the database is opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Opening {
+    /// Connections kept for reads, and on PostgreSQL as many again for writes.
+    pub connections: usize,
+    /// Whether a commit on SQLite survives the loss of power. The demo's world can be built again.
+    pub durable: bool,
+}
+
+impl Default for Opening {
+    fn default() -> Self {
+        Opening { connections: 8, durable: true }
+    }
+}
+
+/// One migration and whether it has run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    pub name: String,
+    pub applied: bool,
+}
+
+#[derive(Clone)]
+pub struct Db {
+    pub(super) url: DatabaseUrl,
+    pub(super) write: DatabaseConnection,
+    pub(super) reader: Arc<Reader>,
+}
+
+impl fmt::Debug for Db {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Db").field(&self.url).finish()
+    }
+}
+
+impl Db {
+    pub async fn open(url: &DatabaseUrl) -> Result<Self> {
+        Db::open_as(url, Opening::default()).await
+    }
+
+    pub async fn open_as(url: &DatabaseUrl, opening: Opening) -> Result<Self> {
+        let write = match &url.place {
+            Place::File(path) => open_file(path.clone(), opening).await?,
+            Place::Server(options) => open_server(options, opening).await?,
+        };
+        let reader = Reader::open(url, opening.connections.max(1)).await?;
+        Ok(Db { url: url.clone(), write, reader: Arc::new(reader) })
+    }
+
+    pub fn dialect(&self) -> Dialect {
+        self.url.dialect()
+    }
+
+    pub fn url(&self) -> &DatabaseUrl {
+        &self.url
+    }
+
+    /// Runs what is pending and names it.
+    pub async fn migrate_up(&self) -> Result<Vec<String>> {
+        let _lock = MigrationLock::take(&self.url).await?;
+        let pending = self.pending().await?;
+        Migrator::up(&self.write, None).await?;
+        Ok(pending)
+    }
+
+    /// Takes back the last `steps` migrations and names them.
+    pub async fn migrate_down(&self, steps: u32) -> Result<Vec<String>> {
+        let _lock = MigrationLock::take(&self.url).await?;
+        let mut applied: Vec<_> = self.migrations().await?.into_iter().filter(|step| step.applied).collect();
+        applied.reverse();
+        applied.truncate(usize::try_from(steps).unwrap_or(usize::MAX));
+        Migrator::down(&self.write, Some(steps)).await?;
+        Ok(applied.into_iter().map(|step| step.name).collect())
+    }
+
+    /// Every migration of this build, without writing anything.
+    pub async fn migrations(&self) -> Result<Vec<Step>> {
+        let known = Migrator::get_migration_with_status_read_only(&self.write).await.map_err(|error| match error {
+            DbErr::Custom(_) => Error::usage(
+                "the database was migrated by a newer entente, install that version or take back its migrations with it",
+            ),
+            other => other.into(),
+        })?;
+        let step = |m: &migration::Migration| Step {
+            name: m.name().to_owned(),
+            applied: m.status() == migration::MigrationStatus::Applied,
+        };
+        Ok(known.iter().map(step).collect())
+    }
+
+    /// Refuses a database whose tables are not those of this build.
+    pub async fn check_migrated(&self) -> Result<()> {
+        let pending = self.pending().await?;
+        match pending.len() {
+            0 => Ok(()),
+            n => Err(Error::usage(format!("{n} migrations are pending on {}, run `entente migrate up`", self.url))),
+        }
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<()> {
+        Ok(self.write.ping().await?)
+    }
+
+    async fn pending(&self) -> Result<Vec<String>> {
+        let steps = self.migrations().await?;
+        Ok(steps.into_iter().filter(|step| !step.applied).map(|step| step.name).collect())
+    }
+}
+
+/// Held while migrations run on PostgreSQL; dropping its connection frees it.
+struct MigrationLock(#[expect(dead_code, reason = "held, not used")] Option<PgConnection>);
+
+impl MigrationLock {
+    async fn take(url: &DatabaseUrl) -> Result<Self> {
+        let Place::Server(options) = &url.place else { return Ok(MigrationLock(None)) };
+        let mut connection = connect(options).await?;
+        let lock = sqlx::query("SELECT pg_advisory_lock($1)").bind(MIGRATION_LOCK);
+        lock.execute(&mut connection).await.map_err(|cause| Error::unavailable(cause.to_string()))?;
+        Ok(MigrationLock(Some(connection)))
+    }
+}
+
+async fn open_file(path: PathBuf, opening: Opening) -> Result<DatabaseConnection> {
+    probe(&path)?;
+    let options = SqliteConnectOptions::new()
+        .filename(&path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(if opening.durable { SqliteSynchronous::Full } else { SqliteSynchronous::Normal })
+        .foreign_keys(true)
+        .busy_timeout(BUSY_PATIENCE)
+        .disable_statement_logging();
+    // SQLite has one writer at a time anyway; a second connection could only meet it as "database is locked"
+    let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_PATIENCE);
+    let pool = pool.connect_with(options).await.map_err(|error| {
+        let code = error.as_database_error().and_then(|cause| cause.code()).unwrap_or_default().into_owned();
+        match code.as_str() {
+            "26" => Error::usage(format!("`{}` is no SQLite database, give another file", path.display())),
+            "5" | "261" => Error::unavailable(format!("`{}` is locked by another program", path.display())),
+            _ => Error::usage(format!("cannot open `{}`: {error}", path.display())),
+        }
+    })?;
+    Ok(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool))
+}
+
+/// SQLite falls back to reading when it may not write, and says so at the first change only.
+fn probe(path: &std::path::Path) -> Result<()> {
+    let Err(error) = fs::OpenOptions::new().append(true).create(true).open(path) else { return Ok(()) };
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.display().to_string(),
+        _ => ".".to_owned(),
+    };
+    Err(Error::usage(match error.kind() {
+        io::ErrorKind::NotFound if !fs::exists(&folder).unwrap_or(false) => {
+            format!("folder `{folder}` does not exist, create it or name another database file")
+        }
+        io::ErrorKind::IsADirectory => format!("`{}` is a folder, name a file for the database", path.display()),
+        _ if path.exists() => {
+            format!("cannot write to `{}` ({error}), make it writable or name another database file", path.display())
+        }
+        _ => format!("cannot create a database in folder `{folder}` ({error}), make it writable or use another one"),
+    }))
+}
+
+async fn open_server(options: &PgConnectOptions, opening: Opening) -> Result<DatabaseConnection> {
+    // not through the pool, which would go on trying a closed port until its patience ends
+    let mut first = connect(options).await?;
+    let version: String = sqlx::query_scalar("SHOW server_version_num")
+        .fetch_one(&mut first)
+        .await
+        .map_err(|cause| Error::unavailable(cause.to_string()))?;
+    if version.parse::<i32>().is_ok_and(|version| version < POSTGRES_MINIMUM) {
+        let major = version.get(..version.len() - 4).unwrap_or(&version).to_owned();
+        let (at, least) = (address(options), POSTGRES_MINIMUM / 10_000);
+        return Err(Error::usage(format!("PostgreSQL at `{at}` is version {major}, entente needs {least} or newer")));
+    }
+    drop(first.close().await);
+    let most = u32::try_from(opening.connections.max(2)).unwrap_or(u32::MAX);
+    let pool = PgPoolOptions::new().max_connections(most).acquire_timeout(ACQUIRE_PATIENCE);
+    Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool.connect_lazy_with(options.clone())))
+}
+
+async fn connect(options: &PgConnectOptions) -> Result<PgConnection> {
+    let at = address(options);
+    let down = |cause: String| {
+        Error::unavailable(format!("cannot reach PostgreSQL at `{at}` ({cause}), start it or correct the database URL"))
+    };
+    let error = match tokio::time::timeout(CONNECT_PATIENCE, options.connect()).await {
+        Ok(Ok(connection)) => return Ok(connection),
+        Ok(Err(error)) => error,
+        Err(_) => return Err(down(format!("no answer within {} s", CONNECT_PATIENCE.as_secs()))),
+    };
+    let code = error.as_database_error().and_then(|cause| cause.code()).unwrap_or_default().into_owned();
+    let (user, database) = (options.get_username(), options.get_database().unwrap_or(options.get_username()));
+    Err(match (&error, code.as_str()) {
+        (_, "28P01" | "28000") => Error::usage(format!(
+            "PostgreSQL at `{at}` refuses user `{user}`, correct user and password in the database URL"
+        )),
+        (_, "3D000") => Error::usage(format!(
+            "PostgreSQL at `{at}` has no database `{database}`, create it or correct the database URL"
+        )),
+        (sqlx::Error::Tls(_), _) => Error::usage(format!(
+            "PostgreSQL at `{at}` asks for TLS, which this build does not speak: use `sslmode=disable` over a private network"
+        )),
+        (sqlx::Error::Io(cause), _) => down(cause.to_string()),
+        (other, _) => down(other.to_string()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_never_prints_its_password() {
+        let url: DatabaseUrl = "postgres://hub:s3cret@db.example:6543/crm".parse().expect("valid");
+        assert_eq!(url.to_string(), "postgres://db.example:6543/crm");
+        assert!(!format!("{url:?}").contains("s3cret"));
+        assert_eq!(url.dialect(), Dialect::Postgres);
+        let wrong = "postgres://hub:s3cret@db.example:65x43/crm".parse::<DatabaseUrl>().expect_err("no port");
+        assert!(!wrong.to_string().contains("s3cret"));
+    }
+
+    #[test]
+    fn sqlite_urls_name_a_file() {
+        for text in ["sqlite:a/b.db", "sqlite://a/b.db"] {
+            let url: DatabaseUrl = text.parse().expect("valid");
+            assert_eq!(url.file(), Some(std::path::Path::new("a/b.db")));
+        }
+        for text in ["sqlite:", "sqlite::memory:", "sqlite:a?mode=ro", "mysql://a/b", "entente.db"] {
+            assert!(matches!(text.parse::<DatabaseUrl>(), Err(Error::Usage(_))), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_closed_port_is_one_sentence_with_host_and_port() {
+        let url: DatabaseUrl = "postgres://hub:s3cret@127.0.0.1:1/crm".parse().expect("valid");
+        let error = Db::open(&url).await.expect_err("nobody listens there");
+        assert!(matches!(error, Error::Unavailable(_)));
+        let text = error.to_string();
+        assert!(text.contains("127.0.0.1:1") && !text.contains("s3cret"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_is_missing_is_named() {
+        let error = Db::open(&DatabaseUrl::sqlite("/nowhere/at/all.db")).await.expect_err("no folder");
+        assert!(error.to_string().contains("folder `/nowhere/at` does not exist"), "{error}");
+    }
+}
