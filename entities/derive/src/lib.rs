@@ -1,0 +1,176 @@
+//! `#[derive(Catalogued)]`: an entity file is one struct, and what the hub must know of each field
+//! stands beside it. The derive reads the class, the reference and the doc comment and writes them
+//! down as a constant; it adds nothing that the file does not say.
+
+use proc_macro::TokenStream;
+use proc_macro2::TokenStream as Tokens;
+use quote::quote;
+use syn::{Attribute, Data, DeriveInput, Expr, ExprLit, Ident, Lit, LitStr, Meta, Type, parse_macro_input};
+
+#[proc_macro_derive(Catalogued, attributes(catalogue, field))]
+pub fn catalogued(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    expand(&input).unwrap_or_else(|error| error.to_compile_error()).into()
+}
+
+fn expand(input: &DeriveInput) -> syn::Result<Tokens> {
+    let Data::Struct(data) = &input.data else {
+        return Err(syn::Error::new_spanned(&input.ident, "an entity is a struct"));
+    };
+    let mut table = None;
+    for attr in input.attrs.iter().filter(|a| a.path().is_ident("sea_orm")) {
+        attr.parse_nested_meta(|meta| {
+            if meta.path.is_ident("table_name") {
+                table = Some(meta.value()?.parse::<LitStr>()?);
+            }
+            Ok(())
+        })?;
+    }
+    let table =
+        table.ok_or_else(|| syn::Error::new_spanned(&input.ident, "`#[sea_orm(table_name = …)]` is missing"))?;
+
+    let (mut name, mut plural, mut scope) = (None, None, None);
+    let mut memberships = Vec::new();
+    for attr in input.attrs.iter().filter(|a| a.path().is_ident("catalogue")) {
+        attr.parse_nested_meta(|meta| {
+            let value = || meta.value()?.parse::<LitStr>();
+            if meta.path.is_ident("name") {
+                name = Some(value()?);
+            } else if meta.path.is_ident("plural") {
+                plural = Some(value()?);
+            } else if meta.path.is_ident("scope") {
+                scope = Some(meta.value()?.parse::<Expr>()?);
+            } else if meta.path.is_ident("membership") {
+                memberships.push(meta.value()?.parse::<Expr>()?);
+            } else {
+                return Err(meta.error("expected `name`, `plural`, `scope` or `membership`"));
+            }
+            Ok(())
+        })?;
+    }
+    let name = name.ok_or_else(|| syn::Error::new_spanned(&input.ident, "`#[catalogue(name = …)]` is missing"))?;
+    let plural = plural.unwrap_or_else(|| LitStr::new(&format!("{}s", lower_first(&name.value())), name.span()));
+    let scope = scope.map_or(quote!(None), |s| quote!(Some(#s)));
+    let doc = doc(&input.attrs);
+    let fields = data.fields.iter().map(field).collect::<syn::Result<Vec<_>>>()?;
+
+    Ok(quote! {
+        impl crate::meta::Catalogued for Entity {
+            const DEF: crate::meta::EntityDef = crate::meta::EntityDef {
+                name: #name,
+                plural: #plural,
+                table: #table,
+                doc: #doc,
+                scope: #scope,
+                memberships: &[#(#memberships),*],
+                fields: &[#(#fields),*],
+            };
+        }
+
+        /// References are read off the fields, so the typed relations of SeaORM stay empty.
+        #[derive(Copy, Clone, Debug, sea_orm::EnumIter, sea_orm::DeriveRelation)]
+        pub enum Relation {}
+
+        impl sea_orm::ActiveModelBehavior for ActiveModel {}
+    })
+}
+
+fn field(field: &syn::Field) -> syn::Result<Tokens> {
+    let ident = field.ident.as_ref().ok_or_else(|| syn::Error::new_spanned(field, "fields have names"))?;
+    let column = ident.to_string();
+    let (kind, optional) = kind(&field.ty)?;
+    // a field that nobody classified is internal
+    let mut class = quote!(Int);
+    let (mut to, mut many, mut code, mut unit) = (quote!(None), quote!(None), quote!(None), quote!(None));
+    let (mut groups, mut one_of) = (Vec::<LitStr>::new(), Vec::<LitStr>::new());
+    for attr in field.attrs.iter().filter(|a| a.path().is_ident("field")) {
+        attr.parse_nested_meta(|meta| {
+            let words = |lit: LitStr| -> Vec<LitStr> {
+                lit.value().split_whitespace().map(|w| LitStr::new(w, lit.span())).collect()
+            };
+            let Some(key) = meta.path.get_ident().map(Ident::to_string) else { return Err(meta.error("unknown word")) };
+            match key.as_str() {
+                "PUB" => class = quote!(Pub),
+                "SHR" => class = quote!(Shr),
+                "INT" => class = quote!(Int),
+                "PER" => class = quote!(Per),
+                "SEC" => class = quote!(Sec),
+                "to" | "many" | "code" | "unit" => {
+                    let value: LitStr = meta.value()?.parse()?;
+                    let value = quote!(Some(#value));
+                    match key.as_str() {
+                        "to" => to = value,
+                        "many" => many = value,
+                        "code" => code = value,
+                        _ => unit = value,
+                    }
+                }
+                "groups" => groups = words(meta.value()?.parse()?),
+                "one_of" => one_of = words(meta.value()?.parse()?),
+                _ => {
+                    return Err(meta.error(
+                        "expected a class (PUB, SHR, INT, PER, SEC), `to`, `many`, `code`, `unit`, `groups` or `one_of`",
+                    ));
+                }
+            }
+            Ok(())
+        })?;
+    }
+    let doc = doc(&field.attrs);
+    Ok(quote! {
+        crate::meta::FieldDef {
+            column: #column,
+            kind: crate::meta::Kind::#kind,
+            optional: #optional,
+            class: crate::meta::Class::#class,
+            groups: &[#(#groups),*],
+            to: #to,
+            many: #many,
+            code: #code,
+            unit: #unit,
+            one_of: &[#(#one_of),*],
+            doc: #doc,
+        }
+    })
+}
+
+fn kind(ty: &Type) -> syn::Result<(Ident, bool)> {
+    let Type::Path(path) = ty else { return Err(syn::Error::new_spanned(ty, "unsupported type")) };
+    let Some(last) = path.path.segments.last() else { return Err(syn::Error::new_spanned(ty, "unsupported type")) };
+    if last.ident == "Option" {
+        if let syn::PathArguments::AngleBracketed(args) = &last.arguments
+            && let Some(syn::GenericArgument::Type(inner)) = args.args.first()
+        {
+            return Ok((kind(inner)?.0, true));
+        }
+        return Err(syn::Error::new_spanned(ty, "unsupported type"));
+    }
+    let kind = match last.ident.to_string().as_str() {
+        "Uuid" => "Id",
+        "String" => "Text",
+        "i16" | "i32" | "i64" => "Int",
+        "bool" => "Bool",
+        "Decimal" => "Decimal",
+        "Instant" => "Instant",
+        "Date" => "Date",
+        "Json" => "Json",
+        other => return Err(syn::Error::new_spanned(ty, format!("`{other}` is not a kind of field; see meta::Kind"))),
+    };
+    Ok((Ident::new(kind, last.ident.span()), false))
+}
+
+fn doc(attrs: &[Attribute]) -> String {
+    let lines = attrs.iter().filter_map(|attr| match &attr.meta {
+        Meta::NameValue(nv) if nv.path.is_ident("doc") => match &nv.value {
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value().trim().to_string()),
+            _ => None,
+        },
+        _ => None,
+    });
+    lines.collect::<Vec<_>>().join("\n").trim().to_string()
+}
+
+fn lower_first(name: &str) -> String {
+    let mut chars = name.chars();
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
+}

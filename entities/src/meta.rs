@@ -1,0 +1,116 @@
+//! What the hub knows of an entity beside its Rust type. Every door is derived from these
+//! definitions; nothing about a field is written down a second time.
+
+/// Sensitivity of a field: the default from which the policies start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Class {
+    /// Any partner of the hub may see it.
+    Pub,
+    /// Shared under an active sharing agreement.
+    Shr,
+    /// Employees by role.
+    Int,
+    /// Personal data: role, purpose and legal basis.
+    Per,
+    /// Commercial secret: never by default, not even to most employees.
+    Sec,
+}
+
+impl Class {
+    /// The action group that policies name.
+    pub const fn group(self) -> &'static str {
+        match self {
+            Class::Pub => "public",
+            Class::Shr => "shared",
+            Class::Int => "internal",
+            Class::Per => "personal",
+            Class::Sec => "secret",
+        }
+    }
+}
+
+/// How a value is kept. The same on every database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// UUIDv7; 16 bytes on SQLite, `uuid` on PostgreSQL.
+    Id,
+    Text,
+    Int,
+    Bool,
+    /// Exact, four digits behind the point; see [`crate::Decimal`].
+    Decimal,
+    /// UTC, microseconds; see [`crate::Instant`].
+    Instant,
+    /// A calendar day without a time zone.
+    Date,
+    Json,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct FieldDef {
+    pub column: &'static str,
+    pub kind: Kind,
+    pub optional: bool,
+    pub class: Class,
+    /// Action groups beside the class, for policies that cut across classes (`finance`, `place`).
+    pub groups: &'static [&'static str],
+    /// The entity that this key points at.
+    pub to: Option<&'static str>,
+    /// What the entity pointed at calls the rows that point at it.
+    pub many: Option<&'static str>,
+    /// A text that policies treat as an entity of this name, so that it can be a member of something.
+    pub code: Option<&'static str>,
+    pub unit: Option<&'static str>,
+    /// The closed set of values; an enum in GraphQL.
+    pub one_of: &'static [&'static str],
+    pub doc: &'static str,
+}
+
+/// Which columns of an entity the dimensions of an agreement's scope speak of.
+/// A path walks references: `order.customer`.
+#[derive(Clone, Copy, Debug)]
+pub struct Scope {
+    /// `object_type` of the scope rows that cover this entity.
+    pub object: &'static str,
+    pub product: Option<&'static str>,
+    pub region: Option<&'static str>,
+    pub customer: Option<&'static str>,
+}
+
+/// A set of rows that somebody holds, computed by the database, never stored in a view:
+/// `resource in principal.organisation.suppliedCases`.
+#[derive(Clone, Copy, Debug)]
+pub struct Membership {
+    /// The attribute of the holder.
+    pub name: &'static str,
+    pub holder: Holder,
+    /// The code of the members if they are no rows of the entity (see [`FieldDef::code`]).
+    pub code: Option<&'static str>,
+    /// A sub-select of the members' keys. `{holder}` is the holder's key; `{now}` the instant in
+    /// microseconds; `{today}` the calendar day in UTC. Written in the SQL that both databases read.
+    pub sql: &'static str,
+    pub doc: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Holder {
+    Organisation,
+    Principal,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct EntityDef {
+    /// `SalesOrder`
+    pub name: &'static str,
+    /// `salesOrders`
+    pub plural: &'static str,
+    pub table: &'static str,
+    pub doc: &'static str,
+    pub scope: Option<Scope>,
+    pub memberships: &'static [Membership],
+    pub fields: &'static [FieldDef],
+}
+
+pub trait Catalogued {
+    const DEF: EntityDef;
+}

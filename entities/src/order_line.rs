@@ -1,0 +1,67 @@
+use sea_orm::entity::prelude::*;
+
+use crate::prelude::*;
+
+/// Line of an order: the demand itself.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, Catalogued)]
+#[sea_orm(table_name = "order_line")]
+#[catalogue(
+    name = "OrderLine",
+    scope = Scope {
+        object: "order",
+        product: Some("product"),
+        region: Some("order.ship_to_region"),
+        customer: Some("order.customer"),
+    }
+)]
+pub struct Model {
+    /// Key of the line
+    #[sea_orm(primary_key, auto_increment = false)]
+    #[field(SHR)]
+    pub id: Uuid,
+    /// The order
+    #[field(SHR, to = "SalesOrder", many = "lines")]
+    pub order_id: Uuid,
+    /// Place within the order
+    #[field(SHR)]
+    pub line_no: i32,
+    /// What was ordered
+    #[field(SHR, to = "Product", many = "orderLines")]
+    pub product_id: Uuid,
+    /// The demand, in the line's unit of measure
+    #[field(SHR)]
+    pub qty: Decimal,
+    /// Unit of measure
+    #[field(SHR)]
+    pub uom: String,
+    /// Agreed price of one unit
+    #[field(SEC, groups = "finance")]
+    pub unit_price: Option<Decimal>,
+    /// Discount on the price
+    #[field(SEC, groups = "finance", unit = "percent")]
+    pub discount_pct: Option<Decimal>,
+    /// What one unit costs us
+    #[field(SEC, groups = "finance")]
+    pub unit_cost: Option<Decimal>,
+    /// Quantity × unit price less discount; kept so that revenue is one sum
+    #[field(SEC, groups = "finance")]
+    pub net_amount: Option<Decimal>,
+    /// Day the order was placed: the time axis of order demand, kept on the line so that buckets need no join
+    #[field(SHR)]
+    pub ordered_on: Date,
+    /// The day the customer wants it
+    #[field(SHR)]
+    pub requested_date: Date,
+    /// The day we confirmed
+    #[field(SHR)]
+    pub confirmed_date: Option<Date>,
+    /// The supplier that delivers the line: the row key of supplier visibility
+    #[field(SEC, to = "Organisation")]
+    pub source_id: Option<Uuid>,
+    /// Links to cases and recalls
+    #[field(SHR)]
+    pub lot_no: Option<String>,
+    /// How far the line has come
+    #[field(SHR, one_of = "open confirmed shipped invoiced cancelled")]
+    pub status: String,
+}
