@@ -23,7 +23,7 @@ pub struct Model {
     /// A person or a machine
     #[field(SHR, one_of = "user service")]
     pub kind: String,
-    /// Subject of the identity provider or client id; a security identifier
+    /// Subject of the identity provider or client id, unique; a security identifier
     #[field(INT)]
     pub subject: String,
     /// A person's name; partners see it only on records that both work on

@@ -1,0 +1,33 @@
+//! Schema migrations, one code for SQLite and PostgreSQL. Each is frozen: it does not read the entity
+//! crate, so that an entity may change without rewriting history. A test compares the outcome of all of
+//! them with the entities.
+
+use sea_orm_migration::{MigrationTrait, async_trait};
+pub use sea_orm_migration::{MigratorTrait, SchemaManager};
+
+mod dialect;
+mod m20261122_000001_partners;
+mod m20261122_000002_customers;
+mod m20261122_000003_products;
+mod m20261122_000004_demand;
+mod m20261122_000005_cases;
+mod m20261122_000006_sharing;
+mod m20261122_000007_hub;
+mod table;
+
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m20261122_000001_partners::TABLES),
+            Box::new(m20261122_000002_customers::TABLES),
+            Box::new(m20261122_000003_products::TABLES),
+            Box::new(m20261122_000004_demand::TABLES),
+            Box::new(m20261122_000005_cases::TABLES),
+            Box::new(m20261122_000006_sharing::TABLES),
+            Box::new(m20261122_000007_hub::Hub),
+        ]
+    }
+}
