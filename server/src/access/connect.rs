@@ -148,7 +148,7 @@ pub struct Step {
 #[derive(Clone)]
 pub struct Db {
     pub(super) url: DatabaseUrl,
-    pub(super) write: DatabaseConnection,
+    write: DatabaseConnection,
     pub(super) reader: Arc<Reader>,
 }
 
@@ -170,6 +170,11 @@ impl Db {
         };
         let reader = Reader::open(url, opening.connections.max(1)).await?;
         Ok(Db { url: url.clone(), write, reader: Arc::new(reader) })
+    }
+
+    /// The connections of SeaORM: whole rows, whoever asks. What answers a caller reads through his view.
+    pub(in crate::access) fn orm(&self) -> &DatabaseConnection {
+        &self.write
     }
 
     pub fn dialect(&self) -> Dialect {
@@ -200,17 +205,18 @@ impl Db {
 
     /// Every migration of this build, without writing anything.
     pub async fn migrations(&self) -> Result<Vec<Step>> {
-        let known = Migrator::get_migration_with_status_read_only(&self.write).await.map_err(|error| match error {
-            DbErr::Custom(_) => Error::usage(
-                "the database was migrated by a newer entente, install that version or take back its migrations with it",
-            ),
+        let newer = |error: DbErr| match error {
+            DbErr::Custom(_) => Error::usage(format!(
+                "{} was migrated by a newer entente, use that one or take back its migrations with it",
+                self.url
+            )),
             other => other.into(),
-        })?;
-        let step = |m: &migration::Migration| Step {
-            name: m.name().to_owned(),
-            applied: m.status() == migration::MigrationStatus::Applied,
         };
-        Ok(known.iter().map(step).collect())
+        let applied = Migrator::get_applied_migrations_read_only(self.orm()).await.map_err(newer)?;
+        let pending = Migrator::get_pending_migrations_read_only(self.orm()).await.map_err(newer)?;
+        let applied = applied.iter().map(|m| Step { name: m.name().to_owned(), applied: true });
+        let pending = pending.iter().map(|m| Step { name: m.name().to_owned(), applied: false });
+        Ok(applied.chain(pending).collect())
     }
 
     /// Refuses a database whose tables are not those of this build.

@@ -48,7 +48,7 @@ async fn secret(db: &Db, clock: &Clock, name: &str) -> Result<[u8; 32]> {
         .values_panic([name.into(), fresh.to_vec().into(), clock.now().0.into()])
         .on_conflict(OnConflict::column(Alias::new("name")).do_nothing().to_owned())
         .to_owned();
-    db.write.execute(&insert).await?;
+    db.orm().execute(&insert).await?;
     kept(db, name).await?.ok_or_else(|| Error::internal(format!("key `{name}` was not kept")))
 }
 
@@ -58,7 +58,7 @@ async fn kept(db: &Db, name: &str) -> Result<Option<[u8; 32]>> {
         .from(Alias::new("hub_key"))
         .and_where(Expr::col(Alias::new("name")).eq(name))
         .to_owned();
-    let Some(row) = db.write.query_one(&select).await? else { return Ok(None) };
+    let Some(row) = db.orm().query_one(&select).await? else { return Ok(None) };
     let value: Vec<u8> = row.try_get("", "value")?;
     let value = value.try_into().map_err(|_| Error::internal(format!("key `{name}` has a wrong length")))?;
     Ok(Some(value))

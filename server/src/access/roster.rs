@@ -4,7 +4,7 @@
 use std::{fmt, str::FromStr, sync::Arc};
 
 use entities::{Instant, organisation, principal, role_assignment};
-use sea_orm::{ColumnTrait, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
 use super::connect::Db;
@@ -72,7 +72,7 @@ pub struct TakenSeat {
 pub async fn resolve(db: &Db, name: &str, now: Instant) -> Result<(Seat, Uuid)> {
     let name: SeatName = name.parse()?;
     let found = organisation::Entity::find().filter(organisation::Column::Slug.eq(&name.organisation));
-    let Some(found) = found.one(&db.write).await? else {
+    let Some(found) = found.one(db.orm()).await? else {
         let known = slugs(db).await?;
         return Err(Error::usage(match known.is_empty() {
             true => "the database has no organisations yet, run `entente demo` or import some".to_owned(),
@@ -112,7 +112,7 @@ pub async fn all_seats(db: &Db, now: Instant) -> Result<Vec<TakenSeat>> {
     let organisations = organisation::Entity::find()
         .filter(organisation::Column::Status.ne("suspended"))
         .order_by_asc(organisation::Column::Slug)
-        .all(&db.write)
+        .all(db.orm())
         .await?;
     let holders = holders(db, None, now).await?;
     let mut seats = Vec::new();
@@ -129,26 +129,6 @@ pub async fn all_seats(db: &Db, now: Instant) -> Result<Vec<TakenSeat>> {
         }));
     }
     Ok(seats)
-}
-
-/// Until when the person may sit there: `Some(None)` without an end, `None` not at all.
-pub async fn tenure(db: &Db, seat: &Seat, principal: Uuid, now: Instant) -> Result<Option<Option<Instant>>> {
-    let org = organisation::Entity::find_by_id(seat.organisation).one(&db.write).await?;
-    if org.is_none_or(|org| org.status == "suspended") {
-        return Ok(None);
-    }
-    let person = principal::Entity::find_by_id(principal).one(&db.write).await?;
-    if person.is_none_or(|person| person.status != "active" || person.organisation_id != seat.organisation) {
-        return Ok(None);
-    }
-    let assigned = role_assignment::Entity::find()
-        .filter(role_assignment::Column::PrincipalId.eq(principal))
-        .filter(role_assignment::Column::Role.eq(&seat.role))
-        .all(&db.write)
-        .await?;
-    let ends = assigned.into_iter().filter(|a| a.valid_from <= now && a.valid_to.is_none_or(|end| now < end));
-    // no end is the latest end
-    Ok(ends.map(|a| a.valid_to).max_by_key(|end| end.unwrap_or(Instant(i64::MAX))))
 }
 
 struct Holder {
@@ -173,12 +153,16 @@ async fn holders(db: &Db, organisation: Option<Uuid>, now: Instant) -> Result<Ve
         )
         .filter(principal::Column::Status.eq("active"))
         .filter(role_assignment::Column::ValidFrom.lte(now))
-        .filter(role_assignment::Column::ValidTo.is_null().or(role_assignment::Column::ValidTo.gt(now)))
+        .filter(
+            Condition::any()
+                .add(role_assignment::Column::ValidTo.is_null())
+                .add(role_assignment::Column::ValidTo.gt(now)),
+        )
         .order_by_asc(principal::Column::Slug);
     if let Some(organisation) = organisation {
         people = people.filter(principal::Column::OrganisationId.eq(organisation));
     }
-    let rows: Vec<(Uuid, Uuid, String, String)> = people.into_tuple().all(&db.write).await?;
+    let rows: Vec<(Uuid, Uuid, String, String)> = people.into_tuple().all(db.orm()).await?;
     Ok(rows.into_iter().map(|(organisation, principal, slug, role)| Holder { organisation, principal, slug, role }).collect())
 }
 
@@ -193,5 +177,5 @@ fn listed(names: &[String]) -> String {
 
 async fn slugs(db: &Db) -> Result<Vec<String>> {
     let slugs = organisation::Entity::find().select_only().column(organisation::Column::Slug);
-    Ok(slugs.order_by_asc(organisation::Column::Slug).into_tuple().all(&db.write).await?)
+    Ok(slugs.order_by_asc(organisation::Column::Slug).into_tuple().all(db.orm()).await?)
 }

@@ -1,0 +1,62 @@
+//! Logs. Never column values, tokens or personal data; a failure is logged once, where it is handled,
+//! with the id of the request that met it.
+
+use std::{fmt, panic};
+
+use tracing_subscriber::EnvFilter;
+
+use crate::{
+    config::Log,
+    error::{Error, Result},
+};
+
+tokio::task_local! {
+    /// Set by `http` for as long as a request is answered.
+    static REQUEST: RequestId;
+}
+
+/// Names one request in its answer and in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestId {
+    /// Of this process.
+    pub boot: u32,
+    pub count: u64,
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:08x}-{:06x}", self.boot, self.count)
+    }
+}
+
+/// Starts the log, on stderr. Only the first call in a process counts.
+pub fn start(log: &Log) -> Result<()> {
+    let filter = EnvFilter::try_new(&log.level).map_err(|cause| Error::usage(format!("no log level: {cause}")))?;
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // a second start in one process, as in tests, keeps the first
+    drop(if log.json { lines.json().try_init() } else { lines.try_init() });
+    panic::set_hook(Box::new(|panic| {
+        // not what it says: that may be a value
+        let at = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(request = request_id(), at, "panic");
+    }));
+    Ok(())
+}
+
+/// Answers within a request: [`failure`] then names it.
+pub async fn within<F: Future>(id: RequestId, work: F) -> F::Output {
+    REQUEST.scope(id, work).await
+}
+
+/// The request that is being answered here, if any.
+pub fn request_id() -> Option<String> {
+    REQUEST.try_with(ToString::to_string).ok()
+}
+
+/// Logs what a client is told nothing of. To be called where the failure is handled, and only there.
+pub fn failure(error: &Error) {
+    match error {
+        Error::Unavailable(_) => tracing::warn!(request = request_id(), "{error}"),
+        _ => tracing::error!(request = request_id(), "{error}"),
+    }
+}
