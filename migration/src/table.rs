@@ -123,8 +123,10 @@ impl Table {
 
     async fn create_index(&self, manager: &SchemaManager<'_>, columns: &[&str], unique: bool) -> Result<(), DbErr> {
         let prefix = if unique { "uq" } else { "ix" };
+        // PostgreSQL cuts names at 63 bytes
+        let words: Vec<_> = columns.iter().map(|column| column.trim_end_matches("_id")).collect();
         let mut index = Index::create()
-            .name(format!("{prefix}_{}_{}", self.name, columns.join("_")))
+            .name(format!("{prefix}_{}_{}", self.name, words.join("_")))
             .table(Alias::new(self.name))
             .to_owned();
         for column in columns {
