@@ -1,5 +1,3 @@
-use sea_orm::entity::prelude::*;
-
 use crate::prelude::*;
 
 /// Rows that an agreement covers, by product, family, region and customer; what is empty does not limit.

@@ -1,5 +1,3 @@
-use sea_orm::entity::prelude::*;
-
 use crate::prelude::*;
 
 /// Capacity of a supplier by week and group of parts: a secret of that supplier.

@@ -1,5 +1,3 @@
-use sea_orm::entity::prelude::*;
-
 use crate::prelude::*;
 
 /// Service case. Its texts exist twice, internal and shared: a person releases text, nobody masks names reliably.
@@ -17,7 +15,7 @@ use crate::prelude::*;
             " SELECT l.case_id FROM case_product l JOIN part p ON p.product_id = l.product_id \
              WHERE p.valid_from <= l.delivered_on AND (p.valid_to IS NULL OR p.valid_to > l.delivered_on)"
         ),
-        doc: "cases about a part that the organisation supplied on the day of delivery, or about what contained it then",
+        doc: "cases about a part that the organisation supplied on the day of delivery, or what held it then",
     },
     membership = Membership {
         name: "partyCases",
@@ -31,13 +29,7 @@ use crate::prelude::*;
         name: "safetyCases",
         holder: Holder::Organisation,
         code: None,
-        sql: "SELECT c.id FROM crm_case c JOIN case_product p ON p.case_id = c.id \
-              JOIN order_line l ON l.lot_no = p.lot_no AND l.product_id = p.product_id \
-              WHERE c.safety_flag AND l.source_id = {holder} \
-              UNION SELECT c.id FROM crm_case c JOIN case_product p ON p.case_id = c.id \
-              JOIN order_line l ON l.lot_no = p.lot_no AND l.product_id = p.product_id \
-              JOIN sales_order o ON o.id = l.order_id \
-              WHERE c.safety_flag AND o.sold_by_id = {holder}",
+        sql: crate::case_product::endangered!("p.case_id"),
         doc: "safety cases about a lot that the organisation supplied or sold",
     }
 )]

@@ -1,5 +1,3 @@
-use sea_orm::entity::prelude::*;
-
 use crate::prelude::*;
 
 /// Person at a customer or a partner.
@@ -26,6 +24,17 @@ use crate::prelude::*;
               AND EXISTS (SELECT 1 FROM org_role r WHERE r.organisation_id = {holder} AND r.kind = 'internal' \
               AND r.valid_from <= {now} AND (r.valid_to IS NULL OR r.valid_to > {now}))",
         doc: "people whose live consent allows us, and nobody else, to send them marketing e-mail",
+    },
+    membership = Membership {
+        name: "activeCaseContacts",
+        holder: Holder::Organisation,
+        code: None,
+        // thirty days in microseconds
+        sql: "SELECT contact_id FROM crm_case WHERE contact_id IS NOT NULL \
+              AND (closed_at IS NULL OR closed_at > {now} - 2592000000000) \
+              AND EXISTS (SELECT 1 FROM org_role r WHERE r.organisation_id = {holder} AND r.kind = 'internal' \
+              AND r.valid_from <= {now} AND (r.valid_to IS NULL OR r.valid_to > {now}))",
+        doc: "people who have a case with us that is open, or was until thirty days ago",
     }
 )]
 pub struct Model {

@@ -1,5 +1,3 @@
-use sea_orm::entity::prelude::*;
-
 use crate::prelude::*;
 
 /// Employee who works on an account: the account team is what `accounts` stands for in policies.

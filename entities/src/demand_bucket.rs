@@ -1,5 +1,3 @@
-use sea_orm::entity::prelude::*;
-
 use crate::prelude::*;
 
 /// Time bucket of a demand series in one planning run.

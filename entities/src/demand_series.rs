@@ -1,5 +1,3 @@
-use sea_orm::entity::prelude::*;
-
 use crate::prelude::*;
 
 /// What is demanded where: the row key of sharing demand. One series per supplier, after the quota split.

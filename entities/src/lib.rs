@@ -43,7 +43,9 @@ pub use value::{Decimal, Instant, ParseDecimalError, ParseInstantError};
 
 /// What an entity file needs beside SeaORM.
 pub mod prelude {
+    // one prelude, so that our value types win over those of the same name in SeaORM's
     pub use entities_derive::Catalogued;
+    pub use sea_orm::entity::prelude::*;
 
     pub use crate::{
         Decimal, Instant,

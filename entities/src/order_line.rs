@@ -1,5 +1,3 @@
-use sea_orm::entity::prelude::*;
-
 use crate::prelude::*;
 
 /// Line of an order: the demand itself.
@@ -64,4 +62,35 @@ pub struct Model {
     /// How far the line has come
     #[field(SHR, one_of = "open confirmed shipped invoiced cancelled")]
     pub status: String,
+}
+
+/// What a line earns: quantity × unit price less discount, rounded once, half away from zero, to the
+/// four digits that are kept. `None` when that is more than can be kept.
+pub fn net_amount(qty: Decimal, unit_price: Decimal, discount_pct: Decimal) -> Option<Decimal> {
+    const WHOLE: i128 = 100 * Decimal::SCALE as i128;
+    let full = i128::from(qty.0) * i128::from(unit_price.0);
+    let net = full.checked_mul(WHOLE - i128::from(discount_pct.0))?;
+    // two scales too many from the factors, less the one that is kept, and the hundred of the percent
+    let unit = WHOLE * i128::from(Decimal::SCALE);
+    let half = if net < 0 { -unit / 2 } else { unit / 2 };
+    i64::try_from((net + half) / unit).ok().map(Decimal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn net_amounts_are_exact_where_they_can_be() {
+        let net = |qty: &str, price: &str, pct: &str| {
+            let read = |text: &str| text.parse::<Decimal>().expect("a number");
+            net_amount(read(qty), read(price), read(pct)).map(|d| d.to_string())
+        };
+        assert_eq!(net("10", "9.8", "0"), Some("98".into()));
+        assert_eq!(net("35", "9.65", "15"), Some("287.0875".into()));
+        assert_eq!(net("1", "0.0001", "50"), Some("0.0001".into()));
+        assert_eq!(net("-1", "0.0001", "50"), Some("-0.0001".into()));
+        assert_eq!(net("1", "0.0001", "51"), Some("0".into()));
+        assert_eq!(net("900000000000000", "900000000000000", "0"), None);
+    }
 }

@@ -1,5 +1,3 @@
-use sea_orm::entity::prelude::*;
-
 use crate::prelude::*;
 
 /// What an organisation is to us, with dates: one firm is often supplier and customer.

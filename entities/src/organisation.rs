@@ -1,5 +1,3 @@
-use sea_orm::entity::prelude::*;
-
 use crate::prelude::*;
 
 /// Company or other party of the hub, ours included; what it is to us stands in its roles.

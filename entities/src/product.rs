@@ -1,5 +1,3 @@
-use sea_orm::entity::prelude::*;
-
 use crate::prelude::*;
 
 /// What we sell, and the components that we buy.
@@ -34,6 +32,13 @@ use crate::prelude::*;
         sql: "SELECT product_id FROM partner_product WHERE organisation_id = {holder} AND role = 'distributes' \
               AND valid_from <= {today} AND (valid_to IS NULL OR valid_to > {today})",
         doc: "products that the organisation distributes for us today",
+    },
+    membership = Membership {
+        name: "safetyProducts",
+        holder: Holder::Organisation,
+        code: None,
+        sql: crate::case_product::endangered!("p.product_id"),
+        doc: "products of which a lot that the organisation supplied or sold is in a safety case",
     }
 )]
 pub struct Model {

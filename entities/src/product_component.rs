@@ -1,5 +1,3 @@
-use sea_orm::entity::prelude::*;
-
 use crate::prelude::*;
 
 /// Bill of material, dated: a complaint is matched with what was built in on the day of delivery.

@@ -1,5 +1,3 @@
-use sea_orm::entity::prelude::*;
-
 use crate::prelude::*;
 
 /// Who may see what, since when and until when. It takes two signatures; a draft never grants.

@@ -1,5 +1,3 @@
-use sea_orm::entity::prelude::*;
-
 use crate::prelude::*;
 
 /// The supplier's answer to a bucket: a secret of that supplier, known to it and to us.

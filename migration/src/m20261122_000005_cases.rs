@@ -42,7 +42,9 @@ fn tables() -> Vec<Table> {
                 date("delivered_on").null(),
             ],
         )
-        .index(["lot_no", "product_id"]),
+        .index(["lot_no", "product_id"])
+        // all that is asked of it to find the cases of a supplier
+        .index(["product_id", "delivered_on", "case_id"]),
         table(
             "case_party",
             [

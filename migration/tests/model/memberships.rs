@@ -78,6 +78,8 @@ async fn parties_and_safety_open_single_cases() {
         assert_eq!(ids(&fresh, "safetyCases", world.aqua, now()).await, set([danger]));
         assert_eq!(ids(&fresh, "safetyCases", world.bergmann, now()).await, set([danger]));
         assert!(ids(&fresh, "safetyCases", world.ceram, now()).await.is_empty());
+        assert_eq!(ids(&fresh, "safetyLots", world.aqua, now()).await, set([world.danger.1]));
+        assert_eq!(ids(&fresh, "safetyProducts", world.bergmann, now()).await, set([world.pump]));
         assert_eq!(ids(&fresh, "partyCases", world.ceram, now()).await, set([world.old_seal.0]));
         assert!(ids(&fresh, "partyCases", world.aqua, now()).await.is_empty());
         fresh.drop().await;
@@ -111,6 +113,10 @@ async fn consent_counts_while_it_lives_and_for_whom_it_names() {
         assert!(ids(&fresh, "consentedContacts", world.bergmann, day("2027-01-01")).await.is_empty());
         assert_eq!(ids(&fresh, "marketingContacts", world.nordwind, now()).await, set([anna]));
         assert!(ids(&fresh, "marketingContacts", world.bergmann, now()).await.is_empty());
+        // her last case was closed on the first of July
+        assert_eq!(ids(&fresh, "activeCaseContacts", world.nordwind, day("2026-07-31")).await, set([anna]));
+        assert!(ids(&fresh, "activeCaseContacts", world.nordwind, day("2026-08-01")).await.is_empty());
+        assert!(ids(&fresh, "activeCaseContacts", world.bergmann, now()).await.is_empty());
         fresh.drop().await;
     }
 }

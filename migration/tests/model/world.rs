@@ -110,14 +110,14 @@ pub(crate) async fn build(db: &DatabaseConnection) -> World {
     demand(db, customer, rita, aqua, seal, de).await;
     agreements(db, [nordwind, aqua, ceram], [rita, otto], [seal, pump], customer).await;
 
-    let old_seal = case(db, "C-1", customer, seal, Some("2025-12-31"), "S-1", false).await;
-    let new_seal = case(db, "C-2", customer, seal, Some("2026-01-01"), "S-2", false).await;
-    let pump_set = case(db, "C-3", customer, set, Some("2025-07-01"), "T-1", false).await;
-    let danger = case(db, "C-4", customer, pump, None, "L-1", true).await;
+    let old_seal = case(db, "C-1", [customer, anna], seal, Some("2025-12-31"), "S-1", false).await;
+    let new_seal = case(db, "C-2", [customer, anna], seal, Some("2026-01-01"), "S-2", false).await;
+    let pump_set = case(db, "C-3", [customer, anna], set, Some("2025-07-01"), "T-1", false).await;
+    let danger = case(db, "C-4", [customer, anna], pump, None, "L-1", true).await;
     // near misses: before the pump held the seal, on an unknown day, and the same lot without danger
-    case(db, "C-5", customer, pump, Some("2025-05-31"), "P-1", false).await;
-    case(db, "C-6", customer, seal, None, "S-1", false).await;
-    case(db, "C-7", customer, pump, None, "L-1", false).await;
+    case(db, "C-5", [customer, anna], pump, Some("2025-05-31"), "P-1", false).await;
+    case(db, "C-6", [customer, anna], seal, None, "S-1", false).await;
+    case(db, "C-7", [customer, anna], pump, None, "L-1", false).await;
     for (organisation_id, valid_to) in [(ceram, None), (aqua, Some(now()))] {
         keep!(
             db,
@@ -614,7 +614,7 @@ async fn agreements(db: &DatabaseConnection, who: [Uuid; 3], signed: [Uuid; 2], 
 async fn case(
     db: &DatabaseConnection,
     number: &str,
-    customer: Uuid,
+    who: [Uuid; 2],
     product_id: Uuid,
     delivered_on: Option<&str>,
     lot_no: &str,
@@ -624,8 +624,8 @@ async fn case(
         db,
         case {
             number: number.into(),
-            customer_id: Some(customer),
-            contact_id: None,
+            customer_id: Some(who[0]),
+            contact_id: Some(who[1]),
             channel: "portal".into(),
             status: "in_progress".into(),
             severity: 2,
