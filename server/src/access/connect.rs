@@ -19,11 +19,11 @@ use crate::error::{Error, Result};
 /// The oldest PostgreSQL that is tested.
 const POSTGRES_MINIMUM: i32 = 130_000;
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
-const ACQUIRE_PATIENCE: Duration = Duration::from_secs(10);
+const ACQUIRE_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a writer waits for another process on the same SQLite file.
 const BUSY_PATIENCE: Duration = Duration::from_secs(5);
 /// Any constant; two processes that migrate one PostgreSQL database wait for each other by it.
-const MIGRATION_LOCK: i64 = 0x656e_7465_6e74_65;
+const MIGRATION_LOCK: i64 = 0x0065_6e74_656e_7465;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Dialect {
@@ -90,7 +90,9 @@ impl FromStr for DatabaseUrl {
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
             // the cause is left out: it may quote the password
             let options = PgConnectOptions::from_str(text).map_err(|_| {
-                Error::usage("the database URL is no PostgreSQL URL, write `postgres://USER:PASSWORD@HOST:PORT/DATABASE`")
+                Error::usage(
+                    "the database URL is no PostgreSQL URL, write `postgres://USER:PASSWORD@HOST:PORT/DATABASE`",
+                )
             })?;
             let options = options.application_name("entente").disable_statement_logging();
             return Ok(DatabaseUrl { text: text.to_owned(), place: Place::Server(Box::new(options)) });

@@ -46,7 +46,9 @@ impl FromStr for SeatName {
             [organisation, role, user] if parts.iter().all(|part| !part.is_empty()) => {
                 Ok(SeatName { organisation: organisation.into(), role: role.into(), user: Some(user.into()) })
             }
-            _ => Err(Error::usage(format!("`{text}` is no seat, write `organisation/role` or `organisation/role/user`"))),
+            _ => {
+                Err(Error::usage(format!("`{text}` is no seat, write `organisation/role` or `organisation/role/user`")))
+            }
         }
     }
 }
@@ -90,7 +92,9 @@ pub async fn resolve(db: &Db, name: &str, now: Instant) -> Result<(Seat, Uuid)> 
         roles.dedup();
         return Err(Error::usage(match roles.is_empty() {
             true => format!("nobody at `{}` holds a role now", name.organisation),
-            false => format!("nobody at `{}` is `{}` now, its roles are {}", name.organisation, name.role, listed(&roles)),
+            false => {
+                format!("nobody at `{}` is `{}` now, its roles are {}", name.organisation, name.role, listed(&roles))
+            }
         }));
     }
     let person = match &name.user {
@@ -163,7 +167,10 @@ async fn holders(db: &Db, organisation: Option<Uuid>, now: Instant) -> Result<Ve
         people = people.filter(principal::Column::OrganisationId.eq(organisation));
     }
     let rows: Vec<(Uuid, Uuid, String, String)> = people.into_tuple().all(db.orm()).await?;
-    Ok(rows.into_iter().map(|(organisation, principal, slug, role)| Holder { organisation, principal, slug, role }).collect())
+    Ok(rows
+        .into_iter()
+        .map(|(organisation, principal, slug, role)| Holder { organisation, principal, slug, role })
+        .collect())
 }
 
 fn listed(names: &[String]) -> String {

@@ -1,0 +1,388 @@
+//! (policies, facts of a seat) → [`View`]. Cedar evaluates each policy as far as the seat decides it;
+//! what is left speaks of the row and the moment, and becomes a condition.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use cedar_policy::{
+    Effect, Entities, Entity, EntityUid, PartialEntities, PartialEntityUid, PartialRequest, Policy, PolicyId,
+    PolicySet, PrincipalConstraint, RestrictedExpression, pst,
+};
+use entities::{
+    Decimal, Instant,
+    meta::{Holder, Kind},
+};
+use sea_orm::Value;
+use uuid::Uuid;
+
+use super::{
+    convert::{Convert, SELF},
+    facts::{Agreement, Facts},
+    pred::{Pred, always, and, never, not, or},
+    roster::Seat,
+    scope::in_force,
+    treat::Treatment,
+    view::{FieldView, TypeView, View, ViewClass},
+};
+use crate::{
+    catalogue::{CATALOGUE, Field, Type, TypeId, pascal},
+    policy::{FieldClass, Refusal, Rule, Rules, Shown, not_sql, schema, uid},
+};
+
+/// Everything of a seat that policies can see, except who exactly sits in it.
+pub struct Asker {
+    organisation: Uuid,
+    entities: PartialEntities,
+    groups: HashSet<EntityUid>,
+}
+
+impl Asker {
+    pub fn new(
+        rules: &Rules,
+        organisation: Uuid,
+        attributes: &HashMap<String, Value>,
+        kinds: &[impl AsRef<str>],
+        roles: &[impl AsRef<str>],
+    ) -> Result<Self, String> {
+        let text = |e: &dyn std::fmt::Display| e.to_string();
+        let home = uid(schema::ORGANISATION, &organisation.to_string());
+        let kinds: HashSet<EntityUid> =
+            kinds.iter().filter(|k| schema::KINDS.contains(&k.as_ref())).map(|k| uid("Kind", k.as_ref())).collect();
+        let roles = roles.iter().filter(|r| schema::ROLES.contains(&r.as_ref())).map(|r| uid("Role", r.as_ref()));
+        let mut groups: HashSet<EntityUid> = roles.collect();
+        groups.insert(home.clone());
+
+        let held = |holder: Holder, id: &str| -> HashMap<String, RestrictedExpression> {
+            let one = |name: &str, set: &str| (name.to_string(), RestrictedExpression::new_entity_uid(uid(set, id)));
+            let mut all: HashMap<_, _> =
+                CATALOGUE.memberships(holder).map(|(_, m)| one(m.name, &pascal(m.name))).collect();
+            if holder == Holder::Organisation {
+                all.extend(schema::SCOPES.iter().map(|(_, name, set)| one(name, set)));
+            }
+            all
+        };
+        let mut own = held(Holder::Principal, SELF);
+        own.insert("organisation".into(), RestrictedExpression::new_entity_uid(home.clone()));
+        let asker = Entity::new(uid(schema::ASKER, SELF), own, groups.clone()).map_err(|e| text(&e))?;
+
+        let mut of_home = held(Holder::Organisation, &organisation.to_string());
+        if let Some(ty) = CATALOGUE.by_name(schema::ORGANISATION) {
+            for (field, name) in schema::attributes(ty) {
+                if let Some(value) = attribute(field, &name, attributes.get(field.column)) {
+                    of_home.insert(field.name.clone(), value);
+                }
+            }
+        }
+        let home = Entity::new(home, of_home, kinds.clone()).map_err(|e| text(&e))?;
+        groups.extend(kinds);
+        // no schema here: it would copy every action in; `from_concrete` checks that the two conform
+        let entities = Entities::from_entities([asker, home], None).map_err(|e| text(&e))?;
+        let entities = PartialEntities::from_concrete(entities, &rules.schema).map_err(|e| text(&e))?;
+        Ok(Asker { organisation, entities, groups })
+    }
+
+    /// Can this asker ever be meant?
+    fn meant_by(&self, policy: &Policy) -> bool {
+        match policy.principal_constraint() {
+            PrincipalConstraint::Any | PrincipalConstraint::Is(_) => true,
+            PrincipalConstraint::In(u) | PrincipalConstraint::IsIn(_, u) => self.groups.contains(&u),
+            PrincipalConstraint::Eq(_) => false,
+        }
+    }
+
+    /// The rules that are left of these, each with what is left of its condition (`None`: it holds).
+    fn leave<'r>(
+        &self,
+        rules: &Rules,
+        ty: TypeId,
+        action: &EntityUid,
+        mine: &[&'r Arc<Rule>],
+    ) -> Result<Vec<(&'r Arc<Rule>, Option<Arc<pst::Expr>>)>, Refusal> {
+        let by_id = |id: &PolicyId| mine.iter().copied().find(|r| r.policy.id() == id);
+        let place =
+            || mine.first().map_or_else(|| crate::policy::Place::file("schema.cedarschema"), |r| r.place.clone());
+        let failed = |e: String| Refusal::new(place(), e);
+        let set = PolicySet::from_policies(mine.iter().map(|r| r.policy.clone())).map_err(|e| failed(e.to_string()))?;
+        let resource = CATALOGUE.ty(ty).name.parse().map_err(|e: cedar_policy::ParseErrors| failed(e.to_string()))?;
+        let request = PartialRequest::new(
+            PartialEntityUid::from_concrete(uid(schema::ASKER, SELF)),
+            action.clone(),
+            PartialEntityUid::new(resource, None),
+            None,
+            &rules.schema,
+        )
+        .map_err(|e| failed(e.to_string()))?;
+        let answer = set.tpe(&request, &self.entities, &rules.schema).map_err(|e| failed(e.to_string()))?;
+        // Cedar skips a policy that fails: for a forbid that would open the door
+        if let Some(rule) = answer.error_permits().chain(answer.error_forbids()).find_map(by_id) {
+            return Err(not_sql(rule, ty, &super::NotSql::Fails));
+        }
+        let mut out: Vec<_> =
+            answer.true_permits().chain(answer.true_forbids()).filter_map(by_id).map(|r| (r, None)).collect();
+        for policy in answer.residual_policies() {
+            let Some(rule) = by_id(policy.id()) else { continue };
+            let pst = policy.to_pst().map_err(|e| failed(e.to_string()))?;
+            let clauses = pst.body().clauses();
+            let [pst::Clause::When(left)] = &clauses[..] else {
+                return Err(not_sql(rule, ty, &super::NotSql::Operation(policy.to_string())));
+            };
+            out.push((rule, Some(left.clone())));
+        }
+        Ok(out)
+    }
+}
+
+/// What is left of a class's rules for one asker.
+struct Left<'r> {
+    permits: Vec<(&'r Arc<Rule>, Option<Arc<pst::Expr>>)>,
+    forbids: Vec<(&'r Arc<Rule>, Option<Arc<pst::Expr>>)>,
+    legal: Vec<(&'r Arc<Rule>, Option<Arc<pst::Expr>>)>,
+}
+
+struct Compiler<'a> {
+    rules: &'a Rules,
+    asker: Asker,
+    agreements: &'a [Agreement],
+    /// (policy, type, what is left, which agreements) → condition
+    memo: HashMap<(String, TypeId, String, Option<Uuid>), Arc<Pred>>,
+}
+
+pub fn compile(rules: &Rules, seat: &Seat, facts: Facts) -> Result<View, Refusal> {
+    let asker = Asker::new(rules, facts.organisation, &facts.attributes, &facts.kinds, &[&seat.role])
+        .map_err(|e| Refusal::new(crate::policy::Place::file("schema.cedarschema"), e))?;
+    let mut compiler = Compiler { rules, asker, agreements: &facts.agreements, memo: HashMap::new() };
+    let types = CATALOGUE.types.iter().map(|ty| compiler.ty(ty)).collect::<Result<Vec<_>, _>>()?;
+    let class = ViewClass(Arc::new(types.iter().map(visible).collect()));
+    let slug = match facts.attributes.get("slug") {
+        Some(Value::String(Some(slug))) => slug.to_string(),
+        _ => facts.organisation.to_string(),
+    };
+    static VIEWS: AtomicU64 = AtomicU64::new(1);
+    Ok(View {
+        id: VIEWS.fetch_add(1, Ordering::Relaxed),
+        name: format!("{slug}/{}", seat.role),
+        seat: seat.clone(),
+        types,
+        class,
+        policies: rules.version,
+        version: facts.version,
+        until: facts.until,
+        holders: facts.holders,
+    })
+}
+
+/// The fields that can be seen at all; with any of them goes the key.
+fn visible(ty: &TypeView) -> BTreeSet<usize> {
+    let mut all: BTreeSet<usize> = (1..ty.fields.len()).filter(|f| !ty.fields[*f].is_hidden()).collect();
+    if !all.is_empty() {
+        all.insert(0);
+    }
+    all
+}
+
+impl Compiler<'_> {
+    fn ty(&mut self, ty: &Type) -> Result<TypeView, Refusal> {
+        let mut view = TypeView::hidden(ty);
+        // forbids → what is permitted under them: the common forbids are then tested once per row
+        let mut gates: BTreeMap<Arc<Pred>, Vec<Arc<Pred>>> = BTreeMap::new();
+        let rules = self.rules;
+        for class in &rules.classes[ty.id.0] {
+            let Some(left) = self.left(ty.id, class)? else { continue };
+            let forbid = or(self.conditions(ty.id, &left.forbids)?);
+            let legal = or(self.conditions(ty.id, &left.legal)?);
+            let open = not(forbid.clone());
+            for &field in &class.fields {
+                let mut levels: BTreeMap<(u8, i64), (Treatment, Arc<Pred>)> = BTreeMap::new();
+                let mut grant = |shown: Treatment, p: Arc<Pred>| {
+                    let slot = levels.entry(shown.fullness()).or_insert_with(|| (shown, never()));
+                    slot.1 = or([slot.1.clone(), p]);
+                };
+                let mut permitted = Vec::new();
+                for (shown, p) in self.permits(ty, &ty.fields[field], &left)? {
+                    permitted.push(p.clone());
+                    grant(shown, and([p, open.clone()]));
+                }
+                grant(Treatment::Full, legal.clone());
+                gates.entry(forbid.clone()).or_default().extend(permitted);
+                gates.entry(never()).or_default().push(legal.clone());
+                view.fields[field] = levels_of(levels);
+            }
+        }
+        view.row = or(gates.into_iter().map(|(forbid, permits)| and([or(permits), not(forbid)])));
+        // a field that is shown in every row of the view needs no condition of its own
+        for field in &mut view.fields {
+            if let [(p, _), ..] = &mut field.levels[..]
+                && *p == view.row
+            {
+                *p = always();
+                field.levels.truncate(1);
+            }
+        }
+        Ok(view)
+    }
+
+    fn left<'r>(&self, ty: TypeId, class: &'r FieldClass) -> Result<Option<Left<'r>>, Refusal> {
+        let mine = |legal: bool| class.rules.iter().filter(move |r| r.legal == legal && self.asker.meant_by(&r.policy));
+        let permits = |rules: &[&Arc<Rule>]| rules.iter().any(|r| r.policy.effect() == Effect::Permit);
+        let (usual, legal): (Vec<_>, Vec<_>) = (mine(false).collect(), mine(true).collect());
+        if !permits(&usual) && legal.is_empty() {
+            return Ok(None);
+        }
+        let left = |rules: &[&'r Arc<Rule>]| match rules.is_empty() {
+            true => Ok(Vec::new()),
+            false => self.asker.leave(self.rules, ty, &class.action, rules),
+        };
+        let usual = if permits(&usual) { left(&usual)? } else { Vec::new() };
+        let (permits, forbids) = usual.into_iter().partition(|(r, _)| r.policy.effect() == Effect::Permit);
+        Ok(Some(Left { permits, forbids, legal: left(&legal)? }))
+    }
+
+    /// What the permits give for one field: how it is shown, and in which rows.
+    fn permits(&mut self, ty: &Type, field: &Field, left: &Left<'_>) -> Result<Vec<(Treatment, Arc<Pred>)>, Refusal> {
+        let mut out = Vec::new();
+        for (rule, expr) in &left.permits {
+            match rule.shown {
+                Shown::Hidden => {}
+                Shown::As(shown) if shown.fits(field.kind) => {
+                    out.push((shown, self.condition(ty.id, rule, expr.as_deref(), None)?));
+                }
+                Shown::As(_) => {}
+                Shown::ByAgreement => {
+                    for agreement in self.agreements {
+                        let Some(shown) = agreed(agreement, ty, field).filter(|t| t.fits(field.kind)) else { continue };
+                        let p = self.condition(ty.id, rule, expr.as_deref(), Some(agreement))?;
+                        out.push((shown, and([in_force(Some(agreement.from), agreement.until), p])));
+                    }
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    fn conditions(
+        &mut self,
+        ty: TypeId,
+        left: &[(&Arc<Rule>, Option<Arc<pst::Expr>>)],
+    ) -> Result<Vec<Arc<Pred>>, Refusal> {
+        left.iter().map(|(rule, expr)| self.condition(ty, rule, expr.as_deref(), None)).collect()
+    }
+
+    fn condition(
+        &mut self,
+        ty: TypeId,
+        rule: &Rule,
+        left: Option<&pst::Expr>,
+        only: Option<&Agreement>,
+    ) -> Result<Arc<Pred>, Refusal> {
+        let Some(left) = left else { return Ok(always()) };
+        let key = (rule.id.clone(), ty, left.to_string(), only.map(|a| a.id));
+        if let Some(p) = self.memo.get(&key) {
+            return Ok(p.clone());
+        }
+        let agreements = only.map_or(self.agreements, std::slice::from_ref);
+        let convert = Convert { resource: ty, organisation: self.asker.organisation, agreements };
+        let p = convert.pred(left).map_err(|why| not_sql(rule, ty, &why))?;
+        self.memo.insert(key, p.clone());
+        Ok(p)
+    }
+}
+
+/// How the agreement shows the field; a field that it does not name stays hidden.
+fn agreed(agreement: &Agreement, ty: &Type, field: &Field) -> Option<Treatment> {
+    let is_type =
+        |object: &str| object == ty.singular() || object == ty.table || ty.scope.is_some_and(|s| s.object == object);
+    let row =
+        agreement.fields.iter().find(|f| is_type(&f.object) && (f.field == field.name || f.field == field.column))?;
+    row.treatment
+}
+
+fn levels_of(levels: BTreeMap<(u8, i64), (Treatment, Arc<Pred>)>) -> FieldView {
+    let mut out: Vec<(Arc<Pred>, Treatment)> = Vec::new();
+    for (shown, p) in levels.into_values().rev() {
+        if p.is_never() {
+            continue;
+        }
+        let last = p.is_always();
+        out.push((p, shown));
+        if last {
+            break;
+        }
+    }
+    FieldView { levels: out }
+}
+
+/// A stored value as Cedar's. A null leaves an optional attribute out.
+fn attribute(field: &Field, ty: &str, value: Option<&Value>) -> Option<RestrictedExpression> {
+    use RestrictedExpression as R;
+    let parse = |text: String| text.parse().ok();
+    match value? {
+        Value::Uuid(Some(id)) => Some(R::new_entity_uid(uid(ty, &id.to_string()))),
+        Value::String(Some(text)) if field.code.is_some() => Some(R::new_entity_uid(uid(ty, text))),
+        Value::String(Some(text)) => Some(R::new_string(text.to_string())),
+        Value::Bool(Some(b)) => Some(R::new_bool(*b)),
+        Value::SmallInt(Some(n)) => Some(R::new_long(i64::from(*n))),
+        Value::Int(Some(n)) => Some(R::new_long(i64::from(*n))),
+        Value::BigInt(Some(n)) => match field.kind {
+            Kind::Decimal => {
+                let text = Decimal(*n).to_string();
+                parse(format!("decimal(\"{text}{}\")", if text.contains('.') { "" } else { ".0" }))
+            }
+            Kind::Instant => {
+                let at = Instant(*n).utc().to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+                parse(format!("datetime(\"{at}\")"))
+            }
+            _ => Some(R::new_long(*n)),
+        },
+        Value::ChronoDate(Some(day)) => parse(format!("datetime(\"{day}\")")),
+        _ => None,
+    }
+}
+
+/// Compiling without a seat, to see whether a policy can be compiled at all.
+pub mod dry {
+    use super::{
+        Arc, CATALOGUE, Convert, FieldClass, HashMap, Kind, Refusal, Rule, Rules, TypeId, Uuid, Value, not_sql, schema,
+    };
+
+    pub struct Asker(super::Asker);
+
+    impl Asker {
+        pub fn new(rules: &Rules, organisation: Uuid, kind: &str, roles: &[&str]) -> Result<Self, String> {
+            let ty = CATALOGUE.by_name(schema::ORGANISATION).ok_or("the catalogue has no Organisation")?;
+            let attributes: HashMap<String, Value> = ty
+                .fields
+                .iter()
+                .map(|f| {
+                    let value = match f.kind {
+                        Kind::Id => Value::Uuid(Some(organisation)),
+                        Kind::Bool => Value::Bool(Some(false)),
+                        Kind::Int | Kind::Decimal | Kind::Instant => Value::BigInt(Some(0)),
+                        Kind::Date => Value::ChronoDate(Some(chrono::NaiveDate::default())),
+                        Kind::Text | Kind::Json => Value::String(Some(String::new())),
+                    };
+                    (f.column.to_string(), value)
+                })
+                .collect();
+            super::Asker::new(rules, organisation, &attributes, &[kind], roles).map(Asker)
+        }
+
+        pub fn compile(&self, rules: &Rules, ty: TypeId, class: &FieldClass, rule: &Arc<Rule>) -> Result<(), Refusal> {
+            if !self.0.meant_by(&rule.policy) {
+                return Ok(());
+            }
+            for (rule, left) in self.0.leave(rules, ty, &class.action, &[rule])? {
+                let convert = Convert { resource: ty, organisation: self.0.organisation, agreements: &[] };
+                if let Some(left) = left {
+                    convert.pred(&left).map_err(|why| not_sql(rule, ty, &why))?;
+                }
+            }
+            let _: &Rule = rule;
+            Ok(())
+        }
+    }
+}

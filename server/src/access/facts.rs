@@ -1,0 +1,184 @@
+//! What the database says of a seat, read in one snapshot when its view is compiled: the
+//! organisation, what it is to us now, who holds the seat, the agreements with it. The version is
+//! bumped by the database at every change of these tables, so that a view can tell that it is stale.
+
+use std::collections::HashMap;
+
+use entities::{
+    Instant, agreement_field, agreement_scope, org_role, organisation, principal, role_assignment, sharing_agreement,
+};
+use sea_orm::{
+    AccessMode, ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel,
+    IsolationLevel, Iterable, QueryFilter, Statement, TransactionTrait, Value,
+};
+use uuid::Uuid;
+
+use super::{connect::Db, roster::Seat, treat::Treatment};
+use crate::error::{Error, Result};
+
+#[derive(Debug)]
+pub struct Facts {
+    pub version: i64,
+    pub organisation: Uuid,
+    /// Column → value.
+    pub attributes: HashMap<String, Value>,
+    pub kinds: Vec<String>,
+    /// When what the organisation is to us changes next.
+    pub until: Option<Instant>,
+    pub holders: Vec<Held>,
+    /// Active and signed by both sides; their dates are conditions of the view.
+    pub agreements: Vec<Agreement>,
+}
+
+/// Somebody holds the seat, from inclusive, until exclusive.
+#[derive(Debug, Clone)]
+pub struct Held {
+    pub principal: Uuid,
+    pub from: Instant,
+    pub until: Option<Instant>,
+}
+
+/// Times in milliseconds, as policies count them.
+#[derive(Debug, Clone)]
+pub struct Agreement {
+    pub id: Uuid,
+    pub from: i64,
+    pub until: Option<i64>,
+    pub scopes: Vec<ScopeRow>,
+    pub fields: Vec<FieldRow>,
+}
+
+#[derive(Debug, Clone)]
+pub struct ScopeRow {
+    pub object: String,
+    pub exclude: bool,
+    pub product: Option<Uuid>,
+    pub family: Option<String>,
+    pub region: Option<String>,
+    pub customer: Option<Uuid>,
+    pub from: Option<i64>,
+    pub until: Option<i64>,
+}
+
+#[derive(Debug, Clone)]
+pub struct FieldRow {
+    pub object: String,
+    pub field: String,
+    /// `None`: hidden. So is a treatment that this build does not know: it must not show more.
+    pub treatment: Option<Treatment>,
+}
+
+impl Facts {
+    pub async fn read(db: &Db, seat: &Seat, now: Instant) -> Result<Self> {
+        let snapshot =
+            db.orm().begin_with_config(Some(IsolationLevel::RepeatableRead), Some(AccessMode::ReadOnly)).await?;
+        let facts = Self::in_snapshot(&snapshot, seat, now).await?;
+        snapshot.commit().await?;
+        Ok(facts)
+    }
+
+    async fn in_snapshot(tx: &DatabaseTransaction, seat: &Seat, now: Instant) -> Result<Self> {
+        let version = version(tx).await?;
+        let row = organisation::Entity::find_by_id(seat.organisation).one(tx).await?;
+        let row =
+            row.ok_or_else(|| Error::unauthenticated("the token's organisation is no longer here; ask for a new one"))?;
+        let (kinds, until) = kinds(tx, seat, now).await?;
+        let active = row.status == "active";
+        Ok(Facts {
+            version,
+            organisation: row.id,
+            attributes: attributes(row),
+            kinds,
+            until,
+            holders: if active { holders(tx, seat).await? } else { Vec::new() },
+            agreements: agreements(tx, seat).await?,
+        })
+    }
+}
+
+pub async fn version(tx: &impl ConnectionTrait) -> Result<i64> {
+    let statement = Statement::from_string(tx.get_database_backend(), "SELECT version FROM access_version");
+    let row = tx.query_one_raw(statement).await?.ok_or_else(|| Error::internal("table access_version is empty"))?;
+    Ok(row.try_get_by_index(0)?)
+}
+
+fn attributes(row: organisation::Model) -> HashMap<String, Value> {
+    use sea_orm::IdenStatic;
+    let row = row.into_active_model();
+    organisation::Column::iter()
+        .filter_map(|column| Some((column.as_str().to_string(), row.get(column).into_value()?)))
+        .collect()
+}
+
+async fn kinds(tx: &DatabaseTransaction, seat: &Seat, now: Instant) -> Result<(Vec<String>, Option<Instant>)> {
+    let rows = org_role::Entity::find().filter(org_role::Column::OrganisationId.eq(seat.organisation)).all(tx).await?;
+    let edges = rows.iter().flat_map(|r| [Some(r.valid_from), r.valid_to]).flatten();
+    let until = edges.filter(|edge| *edge > now).min();
+    let current = rows.into_iter().filter(|r| r.valid_from <= now && r.valid_to.is_none_or(|end| now < end));
+    Ok((current.map(|r| r.kind).collect(), until))
+}
+
+async fn holders(tx: &DatabaseTransaction, seat: &Seat) -> Result<Vec<Held>> {
+    let people = principal::Entity::find()
+        .filter(principal::Column::OrganisationId.eq(seat.organisation))
+        .filter(principal::Column::Status.eq("active"))
+        .all(tx)
+        .await?;
+    let ids: Vec<Uuid> = people.iter().map(|p| p.id).collect();
+    let held = role_assignment::Entity::find()
+        .filter(role_assignment::Column::PrincipalId.is_in(ids))
+        .filter(role_assignment::Column::Role.eq(&seat.role))
+        .all(tx)
+        .await?;
+    Ok(held.into_iter().map(|r| Held { principal: r.principal_id, from: r.valid_from, until: r.valid_to }).collect())
+}
+
+async fn agreements(tx: &DatabaseTransaction, seat: &Seat) -> Result<Vec<Agreement>> {
+    use sharing_agreement::Column as A;
+    let rows = sharing_agreement::Entity::find()
+        .filter(A::GranteeId.eq(seat.organisation))
+        .filter(A::Status.eq("active"))
+        .filter(A::SignedByGrantorId.is_not_null())
+        .filter(A::SignedByGranteeId.is_not_null())
+        .all(tx)
+        .await?;
+    let ids: Vec<Uuid> = rows.iter().map(|a| a.id).collect();
+    let scopes =
+        agreement_scope::Entity::find().filter(agreement_scope::Column::AgreementId.is_in(ids.clone())).all(tx).await?;
+    let fields =
+        agreement_field::Entity::find().filter(agreement_field::Column::AgreementId.is_in(ids)).all(tx).await?;
+    Ok(rows
+        .into_iter()
+        .map(|a| Agreement {
+            id: a.id,
+            from: millis(a.valid_from),
+            until: a.valid_to.map(millis),
+            scopes: scopes.iter().filter(|s| s.agreement_id == a.id).map(scope_row).collect(),
+            fields: fields.iter().filter(|f| f.agreement_id == a.id).map(field_row).collect(),
+        })
+        .collect())
+}
+
+fn scope_row(row: &agreement_scope::Model) -> ScopeRow {
+    ScopeRow {
+        object: row.object_type.clone(),
+        // whatever is not clearly an include takes away
+        exclude: row.effect != "include",
+        product: row.product_id,
+        family: row.product_family.clone(),
+        region: row.region.clone(),
+        customer: row.customer_id,
+        from: row.valid_from.map(millis),
+        until: row.valid_to.map(millis),
+    }
+}
+
+fn field_row(row: &agreement_field::Model) -> FieldRow {
+    let treatment = Treatment::parse(&row.treatment, row.param.as_deref()).ok().flatten();
+    FieldRow { object: row.object_type.clone(), field: row.field.clone(), treatment }
+}
+
+/// The first whole millisecond at or after the instant: `now` is counted in milliseconds.
+fn millis(at: Instant) -> i64 {
+    at.0.div_euclid(1000) + i64::from(at.0.rem_euclid(1000) != 0)
+}

@@ -1,0 +1,24 @@
+//! The gate. Nothing outside this folder reaches the database: every door asks here, with its caller.
+
+pub mod compile;
+pub mod connect;
+mod convert;
+mod facts;
+mod gate;
+pub mod key;
+pub mod load;
+pub mod pred;
+pub mod read;
+pub mod roster;
+mod scope;
+pub mod select;
+mod sql;
+mod treat;
+pub mod view;
+
+pub use compile::dry;
+pub use convert::NotSql;
+pub use gate::{Gate, Reading};
+pub use roster::{Caller, Seat};
+pub use treat::Treatment;
+pub use view::{View, ViewClass};

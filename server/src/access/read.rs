@@ -1,0 +1,203 @@
+//! Where reads run. Connections of their own, which the database itself keeps from writing: binary
+//! rows from PostgreSQL, SQLite in place. Statements come from plans only.
+
+mod lite;
+mod rows;
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::NaiveDate;
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Timeouts};
+use tokio_postgres::{
+    NoTls,
+    types::{Format, IsNull, ToSql, Type as PgType, private::BytesMut, to_sql_checked},
+};
+use uuid::Uuid;
+
+pub use rows::{Cell, Rows};
+
+use super::connect::{DatabaseUrl, Dialect};
+use crate::error::{Error, Result};
+
+/// Prepared statements that one connection keeps before it starts anew.
+const STATEMENTS: usize = 500;
+
+/// A bound value. Its variant is the type that the statement names.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Arg {
+    Null,
+    Int(i64),
+    Bool(bool),
+    Text(String),
+    Id(Uuid),
+    Date(NaiveDate),
+    Ints(Vec<i64>),
+    Texts(Vec<String>),
+    Ids(Vec<Uuid>),
+    Dates(Vec<NaiveDate>),
+}
+
+#[derive(Clone)]
+pub struct Reader(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    Postgres(Pool),
+    Sqlite(Arc<lite::Pool>),
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Reader")
+    }
+}
+
+impl Reader {
+    pub async fn open(url: &DatabaseUrl, connections: usize) -> Result<Self> {
+        match url.dialect() {
+            Dialect::Sqlite => {
+                let file = url.file().ok_or_else(|| Error::internal("a SQLite database without a file"))?;
+                Ok(Reader(Kind::Sqlite(Arc::new(lite::Pool::open(file, connections)?))))
+            }
+            Dialect::Postgres => {
+                let mut config: tokio_postgres::Config =
+                    url.reveal().parse().map_err(|_| Error::usage("the database URL is no PostgreSQL URL"))?;
+                // plans carry their constants in the text, so one plan per statement serves every value
+                let options = "-c default_transaction_read_only=on -c jit=off -c plan_cache_mode=force_generic_plan -c statement_timeout=30000";
+                let options = config.get_options().map_or_else(|| options.to_string(), |o| format!("{o} {options}"));
+                config.options(options).application_name("entente");
+                let manager =
+                    Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+                let timeout = Some(Duration::from_secs(10));
+                let pool = Pool::builder(manager)
+                    .max_size(connections.max(1))
+                    .timeouts(Timeouts { wait: timeout, create: timeout, recycle: timeout })
+                    .runtime(deadpool_postgres::Runtime::Tokio1)
+                    .build()
+                    .map_err(|e| Error::internal(e.to_string()))?;
+                Ok(Reader(Kind::Postgres(pool)))
+            }
+        }
+    }
+
+    /// A place to run the statements of one request. With `snapshot` they see one state of the data.
+    pub async fn session(&self, snapshot: bool) -> Result<Session> {
+        match &self.0 {
+            Kind::Sqlite(pool) => {
+                let mut session = pool.take().await?;
+                if snapshot {
+                    session.begin()?;
+                }
+                Ok(Session::Sqlite(session))
+            }
+            Kind::Postgres(pool) => {
+                let client = pool.get().await.map_err(|e| Error::unavailable(e.to_string()))?;
+                if client.statement_cache.size() > STATEMENTS {
+                    client.statement_cache.clear();
+                }
+                let begin = if snapshot { Transaction::Wanted } else { Transaction::None };
+                Ok(Session::Postgres(PgSession { client: Some(client), transaction: begin }))
+            }
+        }
+    }
+}
+
+pub enum Session {
+    Sqlite(lite::Session),
+    Postgres(PgSession),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Transaction {
+    None,
+    /// Opened together with the first statement, to save a round trip.
+    Wanted,
+    Open,
+}
+
+pub struct PgSession {
+    client: Option<Object>,
+    transaction: Transaction,
+}
+
+impl Session {
+    pub async fn query(&mut self, sql: &str, args: &[Arg]) -> Result<Rows> {
+        match self {
+            Session::Sqlite(session) => session.query(sql, args).map(Rows::Sqlite),
+            Session::Postgres(session) => session.query(sql, args).await.map(Rows::Postgres),
+        }
+    }
+
+    pub async fn finish(mut self) -> Result<()> {
+        match &mut self {
+            Session::Sqlite(session) => session.end(),
+            Session::Postgres(session) => {
+                if let (Transaction::Open, Some(client)) = (session.transaction, &session.client) {
+                    client.batch_execute("COMMIT").await?;
+                }
+                session.transaction = Transaction::None;
+                Ok(())
+            }
+        }
+    }
+}
+
+impl PgSession {
+    async fn query(&mut self, sql: &str, args: &[Arg]) -> Result<Vec<tokio_postgres::Row>> {
+        let client = self.client.as_ref().ok_or_else(|| Error::internal("a finished session"))?;
+        let params: Vec<&(dyn ToSql + Sync)> = args.iter().map(|a| a as &(dyn ToSql + Sync)).collect();
+        if self.transaction == Transaction::Wanted {
+            // from here on a session that is dropped half way must not go back to the pool
+            self.transaction = Transaction::Open;
+            let begin = client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+            let rows = async {
+                let statement = client.prepare_cached(sql).await?;
+                client.query(&statement, &params).await
+            };
+            let (begun, rows) = futures_util::future::join(begin, rows).await;
+            begun?;
+            return Ok(rows?);
+        }
+        let statement = client.prepare_cached(sql).await?;
+        Ok(client.query(&statement, &params).await?)
+    }
+}
+
+impl Drop for PgSession {
+    fn drop(&mut self) {
+        if let (Transaction::Open, Some(client)) = (self.transaction, self.client.take()) {
+            drop(Object::take(client));
+        }
+    }
+}
+
+impl ToSql for Arg {
+    fn to_sql(
+        &self,
+        ty: &PgType,
+        out: &mut BytesMut,
+    ) -> std::result::Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        match self {
+            Arg::Null => Ok(IsNull::Yes),
+            Arg::Int(n) => n.to_sql(ty, out),
+            Arg::Bool(b) => b.to_sql(ty, out),
+            Arg::Text(s) => s.to_sql(ty, out),
+            Arg::Id(id) => id.to_sql(ty, out),
+            Arg::Date(day) => day.to_sql(ty, out),
+            Arg::Ints(v) => v.to_sql(ty, out),
+            Arg::Texts(v) => v.to_sql(ty, out),
+            Arg::Ids(v) => v.to_sql(ty, out),
+            Arg::Dates(v) => v.to_sql(ty, out),
+        }
+    }
+
+    fn accepts(_: &PgType) -> bool {
+        true
+    }
+
+    fn encode_format(&self, _: &PgType) -> Format {
+        Format::Binary
+    }
+
+    to_sql_checked!();
+}

@@ -1,0 +1,133 @@
+//! SQLite in place: the statement runs on the thread that asks, which costs less than handing it over.
+
+use std::{
+    path::Path,
+    rc::Rc,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use rusqlite::{
+    Connection, OpenFlags,
+    types::{ToSql, ToSqlOutput, Value, ValueRef},
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::{Arg, rows::LiteRows};
+use crate::error::{Error, Result};
+
+const STATEMENTS: usize = 256;
+
+pub struct Pool {
+    idle: Arc<Mutex<Vec<Connection>>>,
+    places: Arc<Semaphore>,
+}
+
+impl Pool {
+    pub fn open(file: &Path, connections: usize) -> Result<Self> {
+        let connections = connections.max(1);
+        let all = (0..connections).map(|_| connect(file)).collect::<Result<Vec<_>>>()?;
+        Ok(Pool { idle: Arc::new(Mutex::new(all)), places: Arc::new(Semaphore::new(connections)) })
+    }
+
+    pub async fn take(&self) -> Result<Session> {
+        let wait = tokio::time::timeout(Duration::from_secs(10), self.places.clone().acquire_owned());
+        let place = match wait.await {
+            Ok(Ok(place)) => place,
+            _ => return Err(Error::unavailable("no database connection became free within ten seconds")),
+        };
+        let connection = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let connection = connection.ok_or_else(|| Error::internal("the connection pool is out of step"))?;
+        Ok(Session { connection: Some(connection), idle: self.idle.clone(), open: false, _place: place })
+    }
+}
+
+fn connect(file: &Path) -> Result<Connection> {
+    let connection =
+        Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.execute_batch(
+        "PRAGMA query_only = ON; PRAGMA mmap_size = 268435456; PRAGMA cache_size = -4096; PRAGMA temp_store = MEMORY",
+    )?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    rusqlite::vtab::array::load_module(&connection)?;
+    Ok(connection)
+}
+
+pub struct Session {
+    connection: Option<Connection>,
+    idle: Arc<Mutex<Vec<Connection>>>,
+    open: bool,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Session {
+    fn connection(&self) -> Result<&Connection> {
+        self.connection.as_ref().ok_or_else(|| Error::internal("a finished session"))
+    }
+
+    pub fn begin(&mut self) -> Result<()> {
+        self.connection()?.execute_batch("BEGIN")?;
+        self.open = true;
+        Ok(())
+    }
+
+    pub fn end(&mut self) -> Result<()> {
+        if std::mem::take(&mut self.open) {
+            self.connection()?.execute_batch("COMMIT")?;
+        }
+        Ok(())
+    }
+
+    pub fn query(&mut self, sql: &str, args: &[Arg]) -> Result<LiteRows> {
+        let connection = self.connection()?;
+        in_place(|| {
+            let mut statement = connection.prepare_cached(sql)?;
+            let columns = statement.column_count();
+            let mut out = LiteRows::new(columns);
+            let mut rows = statement.query(rusqlite::params_from_iter(args))?;
+            while let Some(row) = rows.next()? {
+                for i in 0..columns {
+                    out.push(row.get_ref(i)?);
+                }
+            }
+            Ok(out)
+        })
+    }
+}
+
+/// A long statement must not hold up what else waits for this thread.
+fn in_place<T>(run: impl FnOnce() -> T) -> T {
+    match tokio::runtime::Handle::try_current().map(|h| h.runtime_flavor()) {
+        Ok(tokio::runtime::RuntimeFlavor::MultiThread) => tokio::task::block_in_place(run),
+        _ => run(),
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let Some(connection) = self.connection.take() else { return };
+        if self.open && connection.execute_batch("ROLLBACK").is_err() {
+            tracing::error!("a read transaction could not be ended");
+        }
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+    }
+}
+
+impl ToSql for Arg {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let array = |values: Vec<Value>| ToSqlOutput::from_rc(Rc::new(values), c"rarray");
+        Ok(match self {
+            Arg::Null => ToSqlOutput::Owned(Value::Null),
+            Arg::Int(n) => ToSqlOutput::Owned(Value::Integer(*n)),
+            Arg::Bool(b) => ToSqlOutput::Owned(Value::Integer(i64::from(*b))),
+            Arg::Text(s) => ToSqlOutput::Borrowed(ValueRef::Text(s.as_bytes())),
+            Arg::Id(id) => ToSqlOutput::Borrowed(ValueRef::Blob(id.as_bytes())),
+            Arg::Date(day) => ToSqlOutput::Owned(Value::Text(day.to_string())),
+            Arg::Ints(v) => array(v.iter().map(|n| Value::Integer(*n)).collect()),
+            Arg::Texts(v) => array(v.iter().map(|s| Value::Text(s.clone())).collect()),
+            Arg::Ids(v) => array(v.iter().map(|id| Value::Blob(id.as_bytes().to_vec())).collect()),
+            Arg::Dates(v) => array(v.iter().map(|d| Value::Text(d.to_string())).collect()),
+        })
+    }
+}

@@ -1,0 +1,437 @@
+//! The one place where conditions and treatments become SQL, and where the two dialects differ.
+//! Names come from the catalogue, constants from policies and agreements are written as literals,
+//! and whatever a request brings is bound.
+
+use std::fmt::Write;
+
+use chrono::{Days, NaiveDate};
+use entities::{Decimal, meta::Kind};
+use uuid::Uuid;
+
+use super::{
+    connect::Dialect,
+    pred::{Op, Pred, Term, Val},
+    treat::Treatment,
+    view::FieldView,
+};
+use crate::catalogue::{CATALOGUE, Type};
+
+const DAY: i64 = 86_400_000;
+
+/// What is known only when the query runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Bind {
+    /// The request's moment in milliseconds moved by `offset`, as microseconds plus `add`.
+    Now {
+        offset: i64,
+        add: i64,
+    },
+    /// The day that the moved moment lies in, or the first that does not begin before it.
+    Today {
+        offset: i64,
+        ceil: bool,
+    },
+    Me,
+    /// A value of the plan.
+    Slot(usize),
+}
+
+/// The type of a bound value, where PostgreSQL must be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BindType {
+    Int,
+    Bool,
+    Text,
+    Id,
+    Date,
+    Ints,
+    Texts,
+    Ids,
+    Dates,
+}
+
+impl BindType {
+    const fn name(self) -> &'static str {
+        match self {
+            BindType::Int => "int8",
+            BindType::Bool => "bool",
+            BindType::Text => "text",
+            BindType::Id => "uuid",
+            BindType::Date => "date",
+            BindType::Ints => "int8[]",
+            BindType::Texts => "text[]",
+            BindType::Ids => "uuid[]",
+            BindType::Dates => "date[]",
+        }
+    }
+
+    pub const fn of(kind: Kind) -> Self {
+        match kind {
+            Kind::Id => BindType::Id,
+            Kind::Text | Kind::Json => BindType::Text,
+            Kind::Int | Kind::Decimal | Kind::Instant => BindType::Int,
+            Kind::Bool => BindType::Bool,
+            Kind::Date => BindType::Date,
+        }
+    }
+
+    pub const fn list(kind: Kind) -> Self {
+        match kind {
+            Kind::Id => BindType::Ids,
+            Kind::Text | Kind::Json => BindType::Texts,
+            Kind::Int | Kind::Decimal | Kind::Instant | Kind::Bool => BindType::Ints,
+            Kind::Date => BindType::Dates,
+        }
+    }
+}
+
+/// A statement in the making.
+#[derive(Debug)]
+pub struct Sql {
+    pub dialect: Dialect,
+    pub text: String,
+    pub binds: Vec<Bind>,
+    rows: usize,
+}
+
+impl Sql {
+    pub fn new(dialect: Dialect) -> Self {
+        Sql { dialect, text: String::with_capacity(512), binds: Vec::new(), rows: 0 }
+    }
+
+    pub fn push(&mut self, text: &str) -> &mut Self {
+        self.text.push_str(text);
+        self
+    }
+
+    fn add(&mut self, text: &str) {
+        self.text.push_str(text);
+    }
+
+    /// A fresh name for a table.
+    pub fn alias(&mut self) -> String {
+        self.rows += 1;
+        format!("t{}", self.rows)
+    }
+
+    pub fn column(&mut self, alias: &str, column: &str) {
+        let _ = write!(self.text, "{alias}.\"{column}\"");
+    }
+
+    pub fn bind(&mut self, bind: Bind, ty: BindType) {
+        let index = self.binds.iter().position(|b| *b == bind).unwrap_or_else(|| {
+            self.binds.push(bind);
+            self.binds.len() - 1
+        });
+        let _ = match self.dialect {
+            Dialect::Postgres => write!(self.text, "${}::{}", index + 1, ty.name()),
+            Dialect::Sqlite => write!(self.text, "?{}", index + 1),
+        };
+    }
+
+    pub fn text_literal(&mut self, text: &str) {
+        self.text.push('\'');
+        // no text in the database holds a zero byte, and SQLite would end the statement there
+        for c in text.chars().filter(|c| *c != '\0') {
+            if c == '\'' {
+                self.text.push('\'');
+            }
+            self.text.push(c);
+        }
+        self.text.push('\'');
+    }
+
+    pub fn id_literal(&mut self, id: Uuid) {
+        let _ = match self.dialect {
+            Dialect::Postgres => write!(self.text, "'{id}'::uuid"),
+            Dialect::Sqlite => write!(self.text, "X'{}'", id.simple()),
+        };
+    }
+
+    fn bool_literal(&mut self, b: bool) {
+        self.push(match (self.dialect, b) {
+            (Dialect::Postgres, true) => "TRUE",
+            (Dialect::Postgres, false) => "FALSE",
+            (Dialect::Sqlite, true) => "1",
+            (Dialect::Sqlite, false) => "0",
+        });
+    }
+
+    fn date_literal(&mut self, day: NaiveDate) {
+        let _ = match self.dialect {
+            Dialect::Postgres => write!(self.text, "DATE '{day}'"),
+            Dialect::Sqlite => write!(self.text, "'{day}'"),
+        };
+    }
+
+    fn literal(&mut self, val: &Val) {
+        match val {
+            Val::Bool(b) => self.bool_literal(*b),
+            Val::Long(n) | Val::Decimal(n) | Val::Time(n) => self.add(&n.to_string()),
+            Val::Text(text) => self.text_literal(text),
+            Val::Id(id) => self.id_literal(*id),
+        }
+    }
+
+    /// The rows of a type named `alias` that satisfy the condition.
+    pub fn pred(&mut self, ty: &Type, alias: &str, p: &Pred) {
+        match p {
+            Pred::Const(b) => self.add(if *b { "1 = 1" } else { "1 = 0" }),
+            Pred::And(all) => self.joined(ty, alias, all, " AND "),
+            Pred::Or(all) => self.joined(ty, alias, all, " OR "),
+            Pred::Not(inner) => {
+                self.push("NOT (");
+                self.pred(ty, alias, inner);
+                self.push(")");
+            }
+            Pred::If(cond, yes, no) => {
+                self.push("CASE WHEN ");
+                self.pred(ty, alias, cond);
+                self.push(" THEN ");
+                self.pred(ty, alias, yes);
+                self.push(" ELSE ");
+                self.pred(ty, alias, no);
+                self.push(" END");
+            }
+            Pred::Has(field) => {
+                self.column(alias, ty.fields[*field].column);
+                self.push(" IS NOT NULL");
+            }
+            Pred::Cmp(op, a, b) => self.compare(ty, alias, *op, a, b),
+            Pred::In(term, vals) => {
+                self.term(ty, alias, term);
+                self.push(" IN (");
+                for (i, val) in vals.iter().enumerate() {
+                    if i > 0 {
+                        self.push(", ");
+                    }
+                    self.literal(val);
+                }
+                self.push(")");
+            }
+            Pred::Like(term, pattern) => self.like(ty, alias, term, pattern),
+            Pred::Member(term, name, holder) => self.member(ty, alias, term, name, holder),
+            Pred::At(step, inner) => self.at(ty, alias, *step, inner),
+        }
+    }
+
+    fn joined(&mut self, ty: &Type, alias: &str, all: &[std::sync::Arc<Pred>], word: &str) {
+        self.push("(");
+        for (i, p) in all.iter().enumerate() {
+            if i > 0 {
+                self.push(word);
+            }
+            self.pred(ty, alias, p);
+        }
+        self.push(")");
+    }
+
+    /// An id sub-select on the table that carries the scope: measured far faster than a join.
+    fn at(&mut self, ty: &Type, alias: &str, step: usize, inner: &Pred) {
+        let field = &ty.fields[step];
+        let Some(to) = field.to else { return self.add("1 = 0") };
+        let (to, row) = (CATALOGUE.ty(to), self.alias());
+        self.column(alias, field.column);
+        let _ = write!(self.text, " IN (SELECT {row}.\"id\" FROM \"{}\" {row} WHERE ", to.table);
+        self.pred(to, &row, inner);
+        self.push(")");
+    }
+
+    fn member(&mut self, ty: &Type, alias: &str, term: &Term, name: &str, holder: &Term) {
+        let Some((_, membership)) = CATALOGUE.membership(name) else { return self.add("1 = 0") };
+        self.term(ty, alias, term);
+        self.push(" IN (");
+        let mut rest = membership.sql;
+        while let Some(open) = rest.find('{') {
+            self.push(&rest[..open]);
+            let close = rest[open..].find('}').map_or(rest.len(), |i| open + i);
+            match &rest[open + 1..close] {
+                "holder" => self.term(ty, alias, holder),
+                "now" => self.bind(Bind::Now { offset: 0, add: 0 }, BindType::Int),
+                "today" => self.bind(Bind::Today { offset: 0, ceil: false }, BindType::Date),
+                _ => {}
+            }
+            rest = rest.get(close + 1..).unwrap_or_default();
+        }
+        self.push(rest).push(")");
+    }
+
+    fn like(&mut self, ty: &Type, alias: &str, term: &Term, pattern: &[Option<char>]) {
+        self.term(ty, alias, term);
+        let mut text = String::new();
+        match self.dialect {
+            // SQLite's LIKE folds case, Cedar's does not
+            Dialect::Sqlite => {
+                for part in pattern {
+                    match part {
+                        None => text.push('*'),
+                        Some(c @ ('*' | '?' | '[')) => text.extend(['[', *c, ']']),
+                        Some(c) => text.push(*c),
+                    }
+                }
+                self.push(" GLOB ");
+                self.text_literal(&text);
+            }
+            Dialect::Postgres => {
+                for part in pattern {
+                    match part {
+                        None => text.push('%'),
+                        Some(c @ ('%' | '_' | '\\')) => text.extend(['\\', *c]),
+                        Some(c) => text.push(*c),
+                    }
+                }
+                self.push(" LIKE ");
+                self.text_literal(&text);
+            }
+        }
+    }
+
+    fn compare(&mut self, ty: &Type, alias: &str, op: Op, a: &Term, b: &Term) {
+        let time = |t: &Term| matches!(t, Term::Now(_) | Term::Lit(Val::Time(_)));
+        let kind = |t: &Term| match t {
+            Term::Col(i) => Some(ty.fields[*i].kind),
+            _ => None,
+        };
+        match (kind(a), kind(b)) {
+            (Some(kind @ (Kind::Date | Kind::Instant)), _) if time(b) => {
+                self.column_moment(ty, alias, op, a, b, kind, false)
+            }
+            (_, Some(kind @ (Kind::Date | Kind::Instant))) if time(a) => {
+                self.column_moment(ty, alias, op, b, a, kind, true)
+            }
+            _ if time(a) && time(b) => {
+                self.moment(a, Kind::Instant, false);
+                self.push(sign(op));
+                self.moment(b, Kind::Instant, false);
+            }
+            _ => {
+                self.term(ty, alias, a);
+                self.push(sign(op));
+                self.term(ty, alias, b);
+            }
+        }
+    }
+
+    /// A stored time against a moment. Cedar counts milliseconds and sees a day as its midnight, so the
+    /// moment is rounded to what is stored; the column stays bare and its index useful.
+    #[allow(clippy::too_many_arguments)]
+    fn column_moment(&mut self, ty: &Type, alias: &str, op: Op, col: &Term, at: &Term, kind: Kind, flipped: bool) {
+        let side = |sql: &mut Self, sign: &str, up: bool| {
+            sql.term(ty, alias, col);
+            sql.push(sign);
+            sql.moment(at, kind, up);
+        };
+        // of a stored instant `up` is the last microsecond of the millisecond, of a day the next midnight
+        let late = kind == Kind::Instant;
+        match (op, flipped) {
+            (Op::Eq, _) => {
+                self.push("(");
+                side(self, " >= ", !late);
+                self.push(" AND ");
+                side(self, " <= ", late);
+                self.push(")");
+            }
+            (Op::Le, false) => side(self, " <= ", late),
+            (Op::Lt, false) => side(self, " < ", !late),
+            (Op::Le, true) => side(self, " >= ", !late),
+            (Op::Lt, true) => side(self, " > ", late),
+        }
+    }
+
+    fn moment(&mut self, at: &Term, kind: Kind, up: bool) {
+        match (at, kind) {
+            (Term::Now(offset), Kind::Date) => self.bind(Bind::Today { offset: *offset, ceil: up }, BindType::Date),
+            (Term::Now(offset), _) => {
+                self.bind(Bind::Now { offset: *offset, add: if up { 999 } else { 0 } }, BindType::Int);
+            }
+            (Term::Lit(Val::Time(ms)), Kind::Date) => self.date_literal(day(*ms, up)),
+            (Term::Lit(Val::Time(ms)), _) => {
+                self.add(&ms.saturating_mul(1000).saturating_add(if up { 999 } else { 0 }).to_string());
+            }
+            _ => self.add("NULL"),
+        }
+    }
+
+    fn term(&mut self, ty: &Type, alias: &str, term: &Term) {
+        match term {
+            Term::Col(i) => self.column(alias, ty.fields[*i].column),
+            Term::Far(path) => self.far(ty, alias, path),
+            Term::Lit(val) => self.literal(val),
+            Term::Now(_) => self.moment(term, Kind::Instant, false),
+            Term::Me => self.bind(Bind::Me, BindType::Id),
+        }
+    }
+
+    fn far(&mut self, ty: &Type, alias: &str, path: &[usize]) {
+        let field = &ty.fields[path[0]];
+        match (path.len(), field.to) {
+            (1, _) | (_, None) => self.column(alias, field.column),
+            (_, Some(to)) => {
+                let (to, row) = (CATALOGUE.ty(to), self.alias());
+                self.push("(SELECT ");
+                self.far(to, &row, &path[1..]);
+                let _ = write!(self.text, " FROM \"{}\" {row} WHERE {row}.\"id\" = ", to.table);
+                self.column(alias, field.column);
+                self.push(")");
+            }
+        }
+    }
+
+    /// The field as the view shows it: what is selected, filtered, ordered and aggregated.
+    pub fn shown(&mut self, ty: &Type, alias: &str, field: usize, view: &FieldView) {
+        let def = &ty.fields[field];
+        match &view.levels[..] {
+            _ if field == 0 => self.column(alias, def.column),
+            [] => self.add("NULL"),
+            [(p, shown)] if p.is_always() => self.treated(alias, def.column, def.kind, *shown),
+            levels => {
+                self.push("CASE");
+                for (p, shown) in levels {
+                    self.push(" WHEN ");
+                    self.pred(ty, alias, p);
+                    self.push(" THEN ");
+                    self.treated(alias, def.column, def.kind, *shown);
+                }
+                self.push(" END");
+            }
+        }
+    }
+
+    fn treated(&mut self, alias: &str, column: &str, kind: Kind, shown: Treatment) {
+        let c = format!("{alias}.\"{column}\"");
+        let _ = match shown {
+            Treatment::Full => write!(self.text, "{c}"),
+            Treatment::Prefix(n) => write!(self.text, "substr({c}, 1, {n})"),
+            Treatment::EmailMask => {
+                let find = match self.dialect {
+                    Dialect::Postgres => "strpos",
+                    Dialect::Sqlite => "instr",
+                };
+                write!(
+                    self.text,
+                    "CASE WHEN {find}({c}, '@') > 1 THEN substr({c}, 1, 1) || '***' || substr({c}, {find}({c}, '@')) END"
+                )
+            }
+            Treatment::Band(width) => {
+                let w = if kind == Kind::Decimal { width } else { (width / Decimal::SCALE).max(1) };
+                write!(self.text, "({c} - ((({c} % {w}) + {w}) % {w}))")
+            }
+        };
+    }
+}
+
+const fn sign(op: Op) -> &'static str {
+    match op {
+        Op::Eq => " = ",
+        Op::Lt => " < ",
+        Op::Le => " <= ",
+    }
+}
+
+/// The day of a moment, or the next one unless the moment is its midnight.
+pub fn day(ms: i64, ceil: bool) -> NaiveDate {
+    let days = ms.div_euclid(DAY) + i64::from(ceil && ms.rem_euclid(DAY) != 0);
+    let (epoch, count) = (NaiveDate::default(), Days::new(days.unsigned_abs()));
+    let day = if days < 0 { epoch.checked_sub_days(count) } else { epoch.checked_add_days(count) };
+    day.unwrap_or(if days < 0 { NaiveDate::MIN } else { NaiveDate::MAX })
+}

@@ -1,0 +1,69 @@
+//! How a field is shown. A treatment is part of the SQL, so the raw value never leaves the database,
+//! and filters, orders, groups and aggregates see the treated value too.
+
+use entities::{Decimal, meta::Kind};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Treatment {
+    Full,
+    /// `anna@firm.example` → `a***@firm.example`
+    EmailMask,
+    /// The first characters.
+    Prefix(u32),
+    /// Rounded down to a multiple, in ten-thousandths.
+    Band(i64),
+}
+
+impl Treatment {
+    /// The text of an annotation or of an agreement's row. `None`: hidden.
+    pub fn parse(name: &str, param: Option<&str>) -> Result<Option<Self>, String> {
+        let param = param.map(str::trim);
+        Ok(Some(match name {
+            "full" => Treatment::Full,
+            "email_mask" => Treatment::EmailMask,
+            "prefix" => {
+                let n = param.and_then(|p| p.parse().ok()).filter(|n| (1..=64).contains(n));
+                Treatment::Prefix(n.ok_or("`prefix` needs a number of characters between 1 and 64, as in `prefix:2`")?)
+            }
+            "band" => {
+                let width = param.and_then(|p| p.parse::<Decimal>().ok()).filter(|d| d.0 > 0);
+                Treatment::Band(width.ok_or("`band` needs a positive width, as in `band:5`")?.0)
+            }
+            "hidden" => return Ok(None),
+            other => {
+                return Err(format!(
+                    "`{other}` is no treatment; use full, email_mask, prefix:N, band:N, hidden or agreement"
+                ));
+            }
+        }))
+    }
+
+    pub fn fits(self, kind: Kind) -> bool {
+        match self {
+            Treatment::Full => true,
+            Treatment::EmailMask | Treatment::Prefix(_) => kind == Kind::Text,
+            Treatment::Band(_) => matches!(kind, Kind::Int | Kind::Decimal),
+        }
+    }
+
+    /// The fuller of two treatments wins where several permits hold for a row: larger is fuller.
+    pub fn fullness(self) -> (u8, i64) {
+        match self {
+            Treatment::Full => (3, 0),
+            Treatment::EmailMask => (2, 0),
+            Treatment::Prefix(n) => (1, i64::from(n)),
+            Treatment::Band(width) => (0, -width),
+        }
+    }
+}
+
+impl std::fmt::Display for Treatment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Treatment::Full => f.write_str("full"),
+            Treatment::EmailMask => f.write_str("email_mask"),
+            Treatment::Prefix(n) => write!(f, "prefix:{n}"),
+            Treatment::Band(width) => write!(f, "band:{}", Decimal(*width)),
+        }
+    }
+}

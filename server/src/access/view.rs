@@ -1,0 +1,105 @@
+//! The compiled access view of a seat: what every door asks. Part 1 the rows, part 2 the columns,
+//! part 3 how they are shown, part 4 what forbids and legal permits leave of it (all three are
+//! folded into the conditions). Part 5 is `until` and the moments inside the conditions.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use entities::Instant;
+use uuid::Uuid;
+
+use super::{
+    facts::Held,
+    pred::{Pred, or},
+    roster::Seat,
+    treat::Treatment,
+};
+use crate::catalogue::{CATALOGUE, Type, TypeId};
+
+#[derive(Debug)]
+pub struct View {
+    /// Distinguishes views in the keys of plans.
+    pub id: u64,
+    pub seat: Seat,
+    /// `aqua-seals/partner_planner`
+    pub name: String,
+    /// One for each type of the catalogue, in its order.
+    pub types: Vec<TypeView>,
+    /// Which fields can be seen at all. Views of one class share their GraphQL schema.
+    pub class: ViewClass,
+    /// The policy set and the state of the shared data from which the view was compiled.
+    pub policies: u64,
+    pub version: i64,
+    /// When the view changes without any write; the moments in its conditions need no new view.
+    pub until: Option<Instant>,
+    pub(super) holders: Vec<Held>,
+}
+
+#[derive(Debug)]
+pub struct TypeView {
+    /// The rows of which at least one field may be read.
+    pub row: Arc<Pred>,
+    /// One for each field of the type, in its order. The key has none of its own.
+    pub fields: Vec<FieldView>,
+}
+
+/// How a field is shown, fullest first: the first level whose condition holds for the row decides,
+/// and none means hidden.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FieldView {
+    pub levels: Vec<(Arc<Pred>, Treatment)>,
+}
+
+/// Per type the fields that can be seen, as indices.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ViewClass(pub Arc<Vec<BTreeSet<usize>>>);
+
+impl View {
+    pub fn of(&self, ty: TypeId) -> &TypeView {
+        &self.types[ty.0]
+    }
+
+    pub fn sees_type(&self, ty: TypeId) -> bool {
+        !self.class.0[ty.0].is_empty()
+    }
+
+    pub fn sees(&self, ty: TypeId, field: usize) -> bool {
+        self.class.sees(ty, field)
+    }
+
+    /// Does this person hold the seat at this moment?
+    pub fn held_by(&self, principal: Uuid, now: Instant) -> bool {
+        self.holders.iter().any(|h| h.principal == principal && h.from <= now && h.until.is_none_or(|end| now < end))
+    }
+}
+
+impl ViewClass {
+    /// Everything: the schema that is checked in.
+    pub fn whole() -> Self {
+        ViewClass(Arc::new(CATALOGUE.types.iter().map(|t| (0..t.fields.len()).collect()).collect()))
+    }
+
+    pub fn sees_type(&self, ty: TypeId) -> bool {
+        !self.0[ty.0].is_empty()
+    }
+
+    pub fn sees(&self, ty: TypeId, field: usize) -> bool {
+        self.0[ty.0].contains(&field)
+    }
+}
+
+impl TypeView {
+    pub fn hidden(ty: &Type) -> Self {
+        TypeView { row: super::pred::never(), fields: vec![FieldView::default(); ty.fields.len()] }
+    }
+}
+
+impl FieldView {
+    pub fn is_hidden(&self) -> bool {
+        self.levels.is_empty()
+    }
+
+    /// The rows in which the field is shown in some way.
+    pub fn access(&self) -> Arc<Pred> {
+        or(self.levels.iter().map(|(p, _)| p.clone()))
+    }
+}

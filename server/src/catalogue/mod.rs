@@ -1,0 +1,156 @@
+//! The catalogue: every type, field and relation of the hub, read off the entities once at start.
+//! Cedar schema, GraphQL schema, plans, import, export and documentation derive from it.
+
+mod names;
+mod value;
+
+use std::{collections::HashMap, sync::LazyLock};
+
+use entities::meta::{Class, EntityDef, Holder, Kind, Membership, Scope};
+
+pub use names::{camel, pascal, screaming};
+pub use value::Value;
+
+/// The index of a type in [`Catalogue::types`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TypeId(pub usize);
+
+/// The catalogue of this build.
+pub static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::new(entities::REGISTRY));
+
+#[derive(Debug)]
+pub struct Catalogue {
+    pub types: Vec<Type>,
+    by_name: HashMap<&'static str, TypeId>,
+}
+
+#[derive(Debug)]
+pub struct Type {
+    pub id: TypeId,
+    /// `SalesOrder`
+    pub name: &'static str,
+    /// `salesOrders`
+    pub plural: &'static str,
+    pub table: &'static str,
+    pub doc: &'static str,
+    /// `fields[0]` is the key.
+    pub fields: Vec<Field>,
+    /// The rows of other types that point at this one.
+    pub lists: Vec<List>,
+    pub scope: Option<Scope>,
+    pub memberships: &'static [Membership],
+}
+
+#[derive(Debug)]
+pub struct Field {
+    /// `shipToRegion`; a reference drops its `_id`.
+    pub name: String,
+    pub column: &'static str,
+    pub kind: Kind,
+    pub optional: bool,
+    pub class: Class,
+    pub groups: &'static [&'static str],
+    pub to: Option<TypeId>,
+    pub code: Option<&'static str>,
+    pub unit: Option<&'static str>,
+    pub one_of: &'static [&'static str],
+    pub doc: &'static str,
+}
+
+#[derive(Debug)]
+pub struct List {
+    pub name: &'static str,
+    pub of: TypeId,
+    /// The field of the other type that holds our key.
+    pub by: usize,
+}
+
+impl Catalogue {
+    pub fn new(registry: &'static [EntityDef]) -> Self {
+        let by_name: HashMap<_, _> = registry.iter().enumerate().map(|(i, def)| (def.name, TypeId(i))).collect();
+        let mut types: Vec<Type> =
+            registry.iter().enumerate().map(|(i, def)| Type::new(TypeId(i), def, &by_name)).collect();
+        for def in registry {
+            for (by, field) in def.fields.iter().enumerate() {
+                if let (Some(to), Some(name)) = (field.to, field.many) {
+                    types[by_name[to].0].lists.push(List { name, of: by_name[def.name], by });
+                }
+            }
+        }
+        Catalogue { types, by_name }
+    }
+
+    pub fn ty(&self, id: TypeId) -> &Type {
+        &self.types[id.0]
+    }
+
+    pub fn by_name(&self, name: &str) -> Option<&Type> {
+        self.by_name.get(name).map(|id| self.ty(*id))
+    }
+
+    /// The named membership, the type that declares it and, if its members are codes, their name.
+    pub fn membership(&self, name: &str) -> Option<(&Type, &'static Membership)> {
+        self.types.iter().find_map(|ty| ty.memberships.iter().find(|m| m.name == name).map(|m| (ty, m)))
+    }
+
+    pub fn memberships(&self, holder: Holder) -> impl Iterator<Item = (&Type, &'static Membership)> {
+        self.types
+            .iter()
+            .flat_map(|ty| ty.memberships.iter().map(move |m| (ty, m)))
+            .filter(move |(_, m)| m.holder == holder)
+    }
+}
+
+impl Type {
+    fn new(id: TypeId, def: &'static EntityDef, by_name: &HashMap<&'static str, TypeId>) -> Self {
+        let fields = def.fields.iter().map(|f| Field {
+            name: if f.to.is_some() { camel(f.column.trim_end_matches("_id")) } else { camel(f.column) },
+            column: f.column,
+            kind: f.kind,
+            optional: f.optional,
+            class: f.class,
+            groups: f.groups,
+            to: f.to.map(|to| by_name[to]),
+            code: f.code,
+            unit: f.unit,
+            one_of: f.one_of,
+            doc: f.doc,
+        });
+        Type {
+            id,
+            name: def.name,
+            plural: def.plural,
+            table: def.table,
+            doc: def.doc,
+            fields: fields.collect(),
+            lists: Vec::new(),
+            scope: def.scope,
+            memberships: def.memberships,
+        }
+    }
+
+    pub fn field(&self, name: &str) -> Option<&Field> {
+        self.fields.iter().find(|f| f.name == name)
+    }
+
+    pub fn field_index(&self, name: &str) -> Option<usize> {
+        self.fields.iter().position(|f| f.name == name)
+    }
+
+    pub fn list(&self, name: &str) -> Option<&List> {
+        self.lists.iter().find(|l| l.name == name)
+    }
+
+    /// `salesOrder`
+    pub fn singular(&self) -> String {
+        names::lower_first(self.name)
+    }
+
+    /// The field by the name that scopes use: the column without `_id`.
+    pub fn by_step(&self, step: &str) -> Option<(usize, &Field)> {
+        self.fields
+            .iter()
+            .enumerate()
+            .find(|(_, f)| f.column == step || f.to.is_some() && f.column.strip_suffix("_id") == Some(step))
+    }
+}

@@ -1,0 +1,343 @@
+//! GraphQL: a schema per view class, and reads as cached plans. A document is parsed and validated at
+//! first sight by async-graphql against the class's schema; from then on it is bound and run.
+
+mod compile;
+mod document;
+mod filter;
+mod group;
+mod ids;
+mod json;
+pub mod model;
+mod plan;
+mod run;
+mod schema;
+mod value;
+mod viewer;
+
+use std::{
+    hash::{Hash, Hasher},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use async_graphql::dynamic::Schema;
+use quick_cache::{Equivalent, sync::Cache};
+use serde_json::{Map, Value as Json};
+use uuid::Uuid;
+
+pub use ids::Codec;
+pub use viewer::access as access_of;
+
+use crate::{
+    access::{Caller, View, ViewClass},
+    app::App,
+    config,
+    error::{Code, Error, Result},
+};
+use document::Document;
+use plan::Plan;
+
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub query: String,
+    pub operation_name: Option<String>,
+    pub variables: Map<String, Json>,
+    pub method_get: bool,
+}
+
+#[derive(Debug)]
+pub struct Answer {
+    pub body: Vec<u8>,
+    pub status: AnswerStatus,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerStatus {
+    Executed,
+    RequestError,
+    Unauthenticated,
+    /// A GET of something else than a query.
+    NotAQuery,
+    Internal,
+    Unavailable,
+}
+
+#[derive(Clone, Debug)]
+pub struct Limits {
+    pub tokens: usize,
+    pub depth: usize,
+    pub aliases: usize,
+    pub directives: usize,
+    /// With every fragment expanded.
+    pub fields: usize,
+    pub cost: usize,
+    pub page_default: usize,
+    pub page_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            tokens: 10_000,
+            depth: 15,
+            aliases: 100,
+            directives: 50,
+            fields: 5_000,
+            cost: 100_000,
+            page_default: 20,
+            page_max: 1_000,
+        }
+    }
+}
+
+impl From<&config::Limits> for Limits {
+    fn from(l: &config::Limits) -> Self {
+        Limits {
+            tokens: l.tokens,
+            depth: l.depth,
+            aliases: l.aliases,
+            directives: l.directives,
+            cost: usize::try_from(l.cost).unwrap_or(usize::MAX),
+            page_default: l.page_size_default,
+            page_max: l.page_size_max,
+            ..Limits::default()
+        }
+    }
+}
+
+/// A schema and the number of its class.
+struct ClassSchema {
+    id: u64,
+    schema: Schema,
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct DocumentKey {
+    class: u64,
+    query: String,
+    operation: Option<String>,
+}
+
+/// The same, borrowed: a look-up copies nothing.
+struct DocumentRef<'a> {
+    class: u64,
+    query: &'a str,
+    operation: Option<&'a str>,
+}
+
+impl Hash for DocumentRef<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.class.hash(state);
+        self.query.hash(state);
+        self.operation.hash(state);
+    }
+}
+
+impl Equivalent<DocumentKey> for DocumentRef<'_> {
+    fn equivalent(&self, key: &DocumentKey) -> bool {
+        self.class == key.class && self.query == key.query && self.operation == key.operation.as_deref()
+    }
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct PlanKey {
+    view: u64,
+    document: u64,
+    shape: Vec<u8>,
+}
+
+pub struct Engine {
+    seal: [u8; 32],
+    limits: Limits,
+    schemas: Cache<ViewClass, Arc<ClassSchema>>,
+    documents: Cache<DocumentKey, Arc<Document>>,
+    plans: Cache<PlanKey, Arc<Plan>>,
+    codecs: Cache<Uuid, Arc<Codec>>,
+    ids: AtomicU64,
+}
+
+impl Engine {
+    pub fn new(seal: [u8; 32], limits: &config::Limits) -> Self {
+        Engine {
+            seal,
+            limits: Limits::from(limits),
+            schemas: Cache::new(256),
+            documents: Cache::new(limits.plans),
+            plans: Cache::new(limits.plans),
+            codecs: Cache::new(10_000),
+            ids: AtomicU64::new(1),
+        }
+    }
+
+    pub fn codec(&self, organisation: Uuid) -> Arc<Codec> {
+        if let Some(codec) = self.codecs.get(&organisation) {
+            return codec;
+        }
+        let codec = Arc::new(Codec::new(&self.seal, organisation));
+        self.codecs.insert(organisation, codec.clone());
+        codec
+    }
+
+    fn schema(&self, class: &ViewClass) -> Result<Arc<ClassSchema>> {
+        if let Some(schema) = self.schemas.get(class) {
+            return Ok(schema);
+        }
+        let id = self.ids.fetch_add(1, Ordering::Relaxed);
+        let schema = Arc::new(ClassSchema { id, schema: schema::build(class)? });
+        self.schemas.insert(class.clone(), schema.clone());
+        Ok(schema)
+    }
+}
+
+/// The schema text of a class.
+pub fn sdl(class: &ViewClass) -> Result<String> {
+    Ok(schema::build(class)?.sdl())
+}
+
+/// Errors of a request, as they are written.
+struct Refused {
+    status: AnswerStatus,
+    errors: Vec<Json>,
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        let status = match (&error, error.code()) {
+            (Error::Unavailable(_), _) => AnswerStatus::Unavailable,
+            (_, Code::Unauthenticated) => AnswerStatus::Unauthenticated,
+            (_, Code::Internal) => AnswerStatus::Internal,
+            _ => AnswerStatus::RequestError,
+        };
+        if matches!(status, AnswerStatus::Internal | AnswerStatus::Unavailable) {
+            tracing::error!(error = %error, "a request failed");
+        }
+        let error =
+            serde_json::json!({ "message": error.client_text(), "extensions": { "code": error.code().as_str() } });
+        Refused { status, errors: vec![error] }
+    }
+}
+
+/// Answers a request. Whatever happens, the body is a GraphQL answer.
+pub async fn answer(app: &Arc<App>, caller: &Caller, request: Request) -> Answer {
+    match try_answer(app, caller, request).await {
+        Ok(body) => Answer { body, status: AnswerStatus::Executed },
+        Err(refused) => Answer {
+            body: serde_json::json!({ "errors": refused.errors }).to_string().into_bytes(),
+            status: refused.status,
+        },
+    }
+}
+
+/// How often an answer is made anew because the shared data changed under it.
+const ATTEMPTS: usize = 5;
+
+async fn try_answer(app: &Arc<App>, caller: &Caller, mut request: Request) -> std::result::Result<Vec<u8>, Refused> {
+    let now = app.clock.now();
+    let mut view = app.gate.view(caller, now).await?;
+    for _ in 0..ATTEMPTS {
+        if let Some(body) = attempt(app, caller, &view, &mut request, now).await? {
+            return Ok(body);
+        }
+        view = app.gate.fresh_view(caller, now).await?;
+    }
+    Err(Error::unavailable("the shared data changed too often to answer").into())
+}
+
+async fn attempt(
+    app: &App,
+    caller: &Caller,
+    view: &View,
+    request: &mut Request,
+    now: entities::Instant,
+) -> std::result::Result<Option<Vec<u8>>, Refused> {
+    let engine = &app.graphql;
+    let class = engine.schema(&view.class)?;
+    let key = DocumentRef { class: class.id, query: &request.query, operation: request.operation_name.as_deref() };
+    let (document, seen) = match engine.documents.get(&key) {
+        Some(document) => (document, true),
+        None => {
+            let id = engine.ids.fetch_add(1, Ordering::Relaxed);
+            let parsed = Document::parse(&request.query, request.operation_name.as_deref(), &engine.limits, id)?;
+            (Arc::new(parsed), false)
+        }
+    };
+    if request.method_get && !document.is_query()? {
+        let mut refused = Refused::from(Error::input("only queries are answered to GET, send a mutation by POST"));
+        refused.status = AnswerStatus::NotAQuery;
+        return Err(refused);
+    }
+    if !seen {
+        validate(&class.schema, &document, request).await?;
+        let key =
+            DocumentKey { class: class.id, query: request.query.clone(), operation: request.operation_name.clone() };
+        engine.documents.insert(key, document.clone());
+    }
+    document.complete(&mut request.variables)?;
+    let codec = engine.codec(view.seat.organisation);
+    let shape = shape(&document, &request.variables, &codec);
+    let key = PlanKey { view: view.id, document: document.id, shape };
+    let plan = match engine.plans.get(&key) {
+        Some(plan) => plan,
+        None => {
+            let plan =
+                compile::compile(view, app.gate.dialect(), &document, &request.variables, &codec, &engine.limits)?;
+            let plan = Arc::new(plan);
+            engine.plans.insert(key, plan.clone());
+            plan
+        }
+    };
+    let introspection = if plan.introspects { Some(introspect(&class.schema, &document, request).await) } else { None };
+    let run = run::Run {
+        gate: &app.gate,
+        view,
+        plan: &plan,
+        codec: &codec,
+        variables: &request.variables,
+        me: caller.principal,
+        now,
+        introspection,
+    };
+    Ok(run::run(&run).await?)
+}
+
+fn shape(document: &Document, variables: &Map<String, Json>, codec: &Codec) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (name, role) in &document.roles {
+        // a cursor's nulls are written into it; the list that it belongs to is checked when it is bound
+        value::shape(*role, variables.get(name.as_str()), &mut out, &|text: &str| codec.nulls(text));
+        out.push(b';');
+    }
+    out
+}
+
+fn asked(document: &Document, request: &Request) -> async_graphql::Request {
+    let variables = async_graphql::Variables::from_json(Json::Object(request.variables.clone()));
+    let mut asked = async_graphql::Request::new(String::new()).variables(variables);
+    if let Some(name) = &request.operation_name {
+        asked = asked.operation_name(name);
+    }
+    asked.set_parsed_query(document.ast.clone());
+    asked
+}
+
+/// The resolvers give nothing, so what fails is the document.
+async fn validate(schema: &Schema, document: &Document, request: &Request) -> std::result::Result<(), Refused> {
+    let response = schema.execute(asked(document, request)).await;
+    if response.errors.is_empty() {
+        return Ok(());
+    }
+    let errors = response.errors.into_iter().map(|error| {
+        let locations: Vec<Json> =
+            error.locations.iter().map(|l| serde_json::json!({ "line": l.line, "column": l.column })).collect();
+        let code = Code::GraphqlValidationFailed.as_str();
+        serde_json::json!({ "message": error.message, "locations": locations, "extensions": { "code": code } })
+    });
+    Err(Refused { status: AnswerStatus::RequestError, errors: errors.collect() })
+}
+
+async fn introspect(schema: &Schema, document: &Document, request: &Request) -> Json {
+    let response = schema.execute(asked(document, request)).await;
+    response.data.into_json().unwrap_or(Json::Null)
+}

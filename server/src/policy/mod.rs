@@ -1,0 +1,191 @@
+//! The policy set: read from the binary or a folder, validated against the schema of the catalogue,
+//! and sorted by what it speaks of. A set that cannot be compiled to SQL is never taken.
+
+mod check;
+pub mod schema;
+mod source;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    hash::{DefaultHasher, Hash, Hasher},
+    path::Path,
+    sync::{Arc, LazyLock},
+};
+
+use cedar_policy::{
+    ActionConstraint, EntityTypeName, EntityUid, Policy, PolicyId, ResourceConstraint, Schema, ValidationMode,
+    Validator,
+};
+
+use crate::{
+    access::{NotSql, Treatment},
+    catalogue::{CATALOGUE, TypeId},
+    error::{Error, Result},
+};
+
+pub use source::{Place, Refusal};
+
+/// The text of the schema that this build generates.
+pub static SCHEMA_TEXT: LazyLock<String> = LazyLock::new(|| schema::generate(&CATALOGUE));
+
+/// Which grant a permit is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    As(Treatment),
+    Hidden,
+    /// As the covering agreement says for the field.
+    ByAgreement,
+}
+
+/// A policy with what its annotations say.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    pub policy: Policy,
+    pub id: String,
+    pub doc: String,
+    pub place: Place,
+    pub shown: Shown,
+    /// By law: above the forbids.
+    pub legal: bool,
+}
+
+/// Fields of one type that no policy can tell apart, and the rules that may speak of them.
+#[derive(Debug)]
+pub struct FieldClass {
+    pub action: EntityUid,
+    pub fields: Vec<usize>,
+    pub rules: Vec<Arc<Rule>>,
+}
+
+#[derive(Debug)]
+pub struct Rules {
+    pub schema: Schema,
+    pub all: Vec<Arc<Rule>>,
+    /// By type, in the catalogue's order.
+    pub classes: Vec<Vec<FieldClass>>,
+    /// Of the policy texts: a part of the key of every view.
+    pub version: u64,
+}
+
+impl Rules {
+    /// The policies in the binary, or those of a folder.
+    pub fn load(folder: Option<&Path>) -> Result<Self> {
+        Self::parse(&source::read(folder)?).map_err(|refusals| Error::usage(report(&refusals)))
+    }
+
+    pub fn parse(files: &[(String, String)]) -> std::result::Result<Self, Vec<Refusal>> {
+        let schema = match Schema::from_cedarschema_str(&SCHEMA_TEXT) {
+            Ok((schema, _)) => schema,
+            Err(e) => return Err(vec![Refusal::new(Place::file("schema.cedarschema"), e.to_string())]),
+        };
+        let mut refusals = Vec::new();
+        let mut all: Vec<Arc<Rule>> = Vec::new();
+        let mut seen: HashMap<String, Place> = HashMap::new();
+        for (name, text) in files {
+            for rule in source::rules(name, text, &mut refusals) {
+                if let Some(first) = seen.insert(rule.id.clone(), rule.place.clone()) {
+                    refusals.push(Refusal::new(
+                        rule.place.clone(),
+                        format!("the id `{}` is taken by {first}; give each policy its own", rule.id),
+                    ));
+                    continue;
+                }
+                all.push(Arc::new(rule));
+            }
+        }
+        if !refusals.is_empty() {
+            return Err(refusals);
+        }
+        let validator = Validator::new(schema.clone());
+        for rule in &all {
+            let set = cedar_policy::PolicySet::from_policies([rule.policy.clone()]);
+            let Ok(set) = set else { continue };
+            let result = validator.validate(&set, ValidationMode::Strict);
+            refusals.extend(result.validation_errors().map(|e| source::validation(e, rule, files)));
+        }
+        if !refusals.is_empty() {
+            return Err(refusals);
+        }
+        let mut hasher = DefaultHasher::new();
+        files.hash(&mut hasher);
+        SCHEMA_TEXT.hash(&mut hasher);
+        let rules = Rules { classes: classes(&schema, &all), schema, all, version: hasher.finish() };
+        let refusals = check::uncompilable(&rules);
+        if refusals.is_empty() { Ok(rules) } else { Err(refusals) }
+    }
+
+    pub fn rule(&self, id: &PolicyId) -> Option<&Arc<Rule>> {
+        let id: &str = id.as_ref();
+        self.all.iter().find(|r| r.id == id)
+    }
+}
+
+/// What `entente policy check` says: a line per policy that cannot be taken.
+pub fn report(refusals: &[Refusal]) -> String {
+    refusals.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+pub fn uid(ty: &str, id: &str) -> EntityUid {
+    let ty: EntityTypeName = ty.parse().unwrap_or_else(|_| unreachable!("type names are identifiers"));
+    EntityUid::from_type_name_and_id(ty, cedar_policy::EntityId::new(id))
+}
+
+/// Fields whose actions have the same groups and that no policy names are one class: a view then
+/// needs one partial evaluation for all of them.
+fn classes(schema: &Schema, all: &[Arc<Rule>]) -> Vec<Vec<FieldClass>> {
+    let actions = schema.action_entities().unwrap_or_else(|_| cedar_policy::Entities::empty());
+    let ancestors =
+        |u: &EntityUid| -> BTreeSet<EntityUid> { actions.ancestors(u).into_iter().flatten().cloned().collect() };
+    let mut named: HashSet<EntityUid> = HashSet::new();
+    for rule in all {
+        match rule.policy.action_constraint() {
+            ActionConstraint::Any => {}
+            ActionConstraint::Eq(action) => drop(named.insert(action)),
+            ActionConstraint::In(actions) => named.extend(actions),
+        }
+        named.extend(rule.policy.entity_literals().into_iter().filter(|l| l.type_name().basename() == "Action"));
+    }
+    CATALOGUE
+        .types
+        .iter()
+        .map(|ty| {
+            // what an agreement says differs from field to field, so the class is by policy only
+            let mut by: BTreeMap<(BTreeSet<EntityUid>, Option<EntityUid>), Vec<usize>> = BTreeMap::new();
+            for (i, field) in ty.fields.iter().enumerate().skip(1) {
+                let action = uid("Action", &schema::action(ty, field));
+                let own = named.contains(&action).then(|| action.clone());
+                by.entry((ancestors(&action), own)).or_default().push(i);
+            }
+            let class = |fields: Vec<usize>| {
+                let action = uid("Action", &schema::action(ty, &ty.fields[fields[0]]));
+                let groups = ancestors(&action);
+                let rules = all.iter().filter(|r| speaks_of(&r.policy, &action, &groups, ty.name)).cloned().collect();
+                FieldClass { action, fields, rules }
+            };
+            by.into_values().map(class).collect()
+        })
+        .collect()
+}
+
+fn speaks_of(policy: &Policy, action: &EntityUid, groups: &BTreeSet<EntityUid>, ty: &str) -> bool {
+    let hit = |u: &EntityUid| u == action || groups.contains(u);
+    let by_action = match policy.action_constraint() {
+        ActionConstraint::Any => true,
+        ActionConstraint::Eq(u) => u == *action,
+        ActionConstraint::In(list) => list.iter().any(hit),
+    };
+    let by_type = match policy.resource_constraint() {
+        ResourceConstraint::Is(t) | ResourceConstraint::IsIn(t, _) => t.to_string() == ty,
+        ResourceConstraint::Eq(u) => u.type_name().to_string() == ty,
+        ResourceConstraint::Any | ResourceConstraint::In(_) => true,
+    };
+    by_action && by_type
+}
+
+/// Refused when a view was compiled, which the check at start should have caught.
+pub fn not_sql(rule: &Rule, ty: TypeId, why: &NotSql) -> Refusal {
+    Refusal::new(
+        rule.place.clone(),
+        format!("policy `{}` cannot be compiled for {}: {why}", rule.id, CATALOGUE.ty(ty).name),
+    )
+}

@@ -1,0 +1,177 @@
+//! Catalogue → Cedar schema. One read action per field, member of the field's groups and of its
+//! type's groups; the key needs none, since a row is there for whoever may read one of its fields.
+
+use std::{collections::BTreeSet, fmt::Write};
+
+use entities::meta::{Holder, Kind};
+
+use crate::catalogue::{Catalogue, Field, Type, pascal};
+
+/// What an organisation can be to the host.
+pub const KINDS: &[&str] =
+    &["internal", "supplier", "distributor", "contract_manufacturer", "logistics", "service_partner", "customer"];
+
+/// The roles that policies may name.
+pub const ROLES: &[&str] = &[
+    "admin",
+    "planner",
+    "sales_rep",
+    "sales_manager",
+    "support_agent",
+    "finance",
+    "marketing",
+    "partner_admin",
+    "partner_planner",
+    "partner_sales",
+    "partner_marketing",
+    "service_account",
+];
+
+/// The type of whoever asks, and of every reference to a person.
+pub const ASKER: &str = "Principal";
+pub const ORGANISATION: &str = "Organisation";
+
+/// `case` → (`sharedCases`, `SharedCases`): the rows that an agreement's scopes cover.
+pub const SCOPES: &[(&str, &str, &str)] = &[
+    ("customer", "sharedCustomers", "SharedCustomers"),
+    ("demand", "sharedDemand", "SharedDemand"),
+    ("order", "sharedOrders", "SharedOrders"),
+    ("case", "sharedCases", "SharedCases"),
+    ("inventory", "sharedInventory", "SharedInventory"),
+];
+
+pub fn action(ty: &Type, field: &Field) -> String {
+    format!("{}.{}", ty.name, field.name)
+}
+
+/// The attributes of a type that conditions can read. JSON and keys that point at no entity have no
+/// Cedar type. A person has its organisation only: the view of a seat serves whoever holds the seat.
+pub fn attributes(ty: &Type) -> impl Iterator<Item = (&Field, String)> {
+    ty.fields.iter().skip(1).filter(|f| ty.name != ASKER || f.name == "organisation").filter_map(|f| {
+        let name = match (f.kind, f.to, f.code) {
+            (Kind::Id, Some(to), _) => crate::catalogue::CATALOGUE.types.get(to.0).map(|t| t.name)?,
+            (_, _, Some(code)) => code,
+            (Kind::Text, ..) => "String",
+            (Kind::Int, ..) => "Long",
+            (Kind::Bool, ..) => "Bool",
+            (Kind::Decimal, ..) => "decimal",
+            (Kind::Instant | Kind::Date, ..) => "datetime",
+            (Kind::Id | Kind::Json, ..) => return None,
+        };
+        Some((f, name.to_string()))
+    })
+}
+
+/// The sets that rows of this type can be members of.
+fn parents(catalogue: &Catalogue, ty: &Type) -> Vec<String> {
+    let memberships = ty.memberships.iter().filter(|m| m.code.is_none()).map(|m| pascal(m.name));
+    let scope = ty.scope.and_then(|s| SCOPES.iter().find(|(object, ..)| *object == s.object));
+    let mut all: Vec<String> = memberships.chain(scope.map(|(.., entity)| (*entity).to_string())).collect();
+    if ty.name == ASKER {
+        all.extend(["Role", ORGANISATION].map(String::from));
+    }
+    if ty.name == ORGANISATION {
+        all.push("Kind".into());
+    }
+    let _ = catalogue;
+    all
+}
+
+pub fn generate(catalogue: &Catalogue) -> String {
+    let mut out = String::from(
+        "// Generated from the entities by `entente policy schema`. A test holds it against them.\n\n\
+         // ---- who asks\n",
+    );
+    let quoted = |names: &[&str]| names.iter().map(|n| format!("\"{n}\"")).collect::<Vec<_>>().join(", ");
+    let mut line = |text: String| {
+        out.push_str(&text);
+        out.push('\n');
+    };
+    line(format!("entity Kind enum [{}];", quoted(KINDS)));
+    line(format!("entity Role enum [{}];", quoted(ROLES)));
+    line("// what every request carries: the moment it is made\ntype Now = { now: datetime };\n".into());
+
+    line("// ---- sets of rows that somebody holds: `resource in principal.organisation.suppliedCases`".into());
+    for (object, _, entity) in SCOPES {
+        line(format!("// rows that the scopes of an agreement in force cover, object `{object}`\nentity {entity};"));
+    }
+    let mut codes = BTreeSet::new();
+    for ty in &catalogue.types {
+        for m in ty.memberships {
+            line(format!("// {}\nentity {};", m.doc, pascal(m.name)));
+        }
+        codes.extend(ty.fields.iter().filter_map(|f| f.code));
+    }
+    for code in codes {
+        let parents: Vec<String> = catalogue
+            .types
+            .iter()
+            .flat_map(|t| t.memberships)
+            .filter(|m| m.code == Some(code))
+            .map(|m| pascal(m.name))
+            .collect();
+        line(format!("entity {code}{};", in_clause(&parents)));
+    }
+
+    line("\n// ---- what is asked for".into());
+    for ty in &catalogue.types {
+        let mut text = format!("entity {}{} {{\n", ty.name, in_clause(&parents(catalogue, ty)));
+        for (field, name) in attributes(ty) {
+            let _ = writeln!(text, "  {}{}: {name},", field.name, if field.optional { "?" } else { "" });
+        }
+        let holder = match ty.name {
+            ASKER => Some(Holder::Principal),
+            ORGANISATION => Some(Holder::Organisation),
+            _ => None,
+        };
+        if let Some(holder) = holder {
+            for (_, m) in catalogue.memberships(holder) {
+                let _ = writeln!(text, "  {}: {},", m.name, pascal(m.name));
+            }
+        }
+        if ty.name == ORGANISATION {
+            for (_, attribute, entity) in SCOPES {
+                let _ = writeln!(text, "  {attribute}: {entity},");
+            }
+        }
+        line(text + "};");
+    }
+
+    line("\n// ---- reading, field by field".into());
+    line("action \"read\";".into());
+    let groups: BTreeSet<&str> =
+        catalogue.types.iter().flat_map(|t| t.fields.iter().skip(1)).flat_map(groups).collect();
+    for group in groups {
+        line(format!("action \"{group}\" in [\"read\"];"));
+    }
+    for ty in &catalogue.types {
+        line(format!("\naction \"{}\" in [\"read\"];", ty.name));
+        let own: BTreeSet<&str> = ty.fields.iter().skip(1).flat_map(groups_of).collect();
+        for group in own {
+            line(format!("action \"{0}:{group}\" in [\"{0}\", \"{group}\"];", ty.name));
+        }
+        for field in ty.fields.iter().skip(1) {
+            let groups: Vec<String> = groups_of(field).map(|g| format!("\"{}:{g}\"", ty.name)).collect();
+            line(format!(
+                "action \"{}\" in [{}] appliesTo {{ principal: [{ASKER}], resource: [{}], context: Now }};",
+                action(ty, field),
+                groups.join(", "),
+                ty.name
+            ));
+        }
+    }
+    out
+}
+
+fn groups(field: &Field) -> impl Iterator<Item = &'static str> {
+    groups_of(field)
+}
+
+/// The action groups of a field: its class, and those that cut across classes.
+pub fn groups_of(field: &Field) -> impl Iterator<Item = &'static str> + use<> {
+    std::iter::once(field.class.group()).chain(field.groups.iter().copied())
+}
+
+fn in_clause(parents: &[String]) -> String {
+    if parents.is_empty() { String::new() } else { format!(" in [{}]", parents.join(", ")) }
+}

@@ -1,0 +1,180 @@
+//! Policy files → rules. Everything that is wrong with a text is told with file and line.
+
+use std::{fmt, fs, path::Path, str::FromStr};
+
+use cedar_policy::{Effect, Policy, PolicyId, PolicySet, PrincipalConstraint, ResourceConstraint};
+use include_dir::{Dir, include_dir};
+use miette::Diagnostic;
+
+use super::{Rule, Shown, schema::ASKER};
+use crate::{
+    access::Treatment,
+    error::{Error, Result},
+};
+
+static SHIPPED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../policies");
+
+/// Where a policy stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    pub file: String,
+    pub line: usize,
+}
+
+impl Place {
+    pub fn file(file: &str) -> Self {
+        Place { file: file.to_string(), line: 1 }
+    }
+
+    fn at(file: &str, text: &str, offset: usize) -> Self {
+        let before = text.as_bytes().iter().take(offset).filter(|b| **b == b'\n').count();
+        Place { file: file.to_string(), line: before + 1 }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+/// Why a policy set is not taken.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    pub place: Place,
+    pub reason: String,
+}
+
+impl Refusal {
+    pub fn new(place: Place, reason: impl Into<String>) -> Self {
+        Refusal { place, reason: reason.into() }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.reason)
+    }
+}
+
+/// File name and text, sorted by name.
+pub fn read(folder: Option<&Path>) -> Result<Vec<(String, String)>> {
+    let mut files = match folder {
+        None => SHIPPED
+            .files()
+            .filter_map(|f| Some((f.path().to_str()?.to_string(), f.contents_utf8()?.to_string())))
+            .filter(|(name, _)| name.ends_with(".cedar"))
+            .collect::<Vec<_>>(),
+        Some(folder) => read_folder(folder)?,
+    };
+    if files.is_empty() {
+        let folder = folder.map_or_else(|| "the binary".to_string(), |f| format!("`{}`", f.display()));
+        return Err(Error::usage(format!("no policies in {folder}: name a folder that holds *.cedar files")));
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn read_folder(folder: &Path) -> Result<Vec<(String, String)>> {
+    let unreadable =
+        |path: &Path, e: std::io::Error| Error::usage(format!("cannot read the policies in `{}`: {e}", path.display()));
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).map_err(|e| unreadable(folder, e))? {
+        let path = entry.map_err(|e| unreadable(folder, e))?.path();
+        if path.extension().is_some_and(|x| x == "cedar") {
+            let text = fs::read_to_string(&path).map_err(|e| unreadable(&path, e))?;
+            let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+            files.push((name, text));
+        }
+    }
+    Ok(files)
+}
+
+/// The rules of one file. Each problem becomes a refusal, and the rest is still read.
+pub fn rules(file: &str, text: &str, refusals: &mut Vec<Refusal>) -> Vec<Rule> {
+    let set = match PolicySet::from_str(text) {
+        Ok(set) => set,
+        Err(errors) => {
+            refusals.extend(errors.iter().map(|e| Refusal::new(label(e, file, text), e.to_string())));
+            return Vec::new();
+        }
+    };
+    if set.templates().next().is_some() {
+        refusals.push(Refusal::new(Place::file(file), "templates are not taken; let an agreement carry what differs"));
+    }
+    let mut out = Vec::new();
+    for policy in set.policies() {
+        match rule(file, text, policy) {
+            Ok(rule) => out.push(rule),
+            Err(refusal) => refusals.push(refusal),
+        }
+    }
+    out.sort_by_key(|r| r.place.line);
+    out
+}
+
+fn rule(file: &str, text: &str, policy: &Policy) -> std::result::Result<Rule, Refusal> {
+    let Some(id) = policy.annotation("id").map(String::from) else {
+        let first = policy.to_string().lines().next().unwrap_or_default().to_string();
+        return Err(Refusal::new(Place::file(file), format!("a policy has no @id: `{first}`")));
+    };
+    let place = text.find(&format!("@id(\"{id}\")")).map_or(Place::file(file), |at| Place::at(file, text, at));
+    let refuse = |reason: String| Refusal::new(place.clone(), format!("policy `{id}`: {reason}"));
+    let Some(doc) = policy.annotation("doc").filter(|d| !d.trim().is_empty()) else {
+        return Err(refuse("has no @doc; say in a sentence what it allows or forbids, and why".into()));
+    };
+    for (key, _) in policy.annotations() {
+        if !["id", "doc", "treatment", "tier"].contains(&key) {
+            return Err(refuse(format!("the annotation `@{key}` is unknown; use @id, @doc, @treatment or @tier")));
+        }
+    }
+    let permit = policy.effect() == Effect::Permit;
+    let shown = match policy.annotation("treatment") {
+        None => Shown::As(Treatment::Full),
+        Some(_) if !permit => return Err(refuse("a forbid has no @treatment".into())),
+        Some("agreement") => Shown::ByAgreement,
+        Some(text) => {
+            let (name, param) = text.split_once(':').map_or((text, None), |(n, p)| (n, Some(p)));
+            Treatment::parse(name, param).map_err(&refuse)?.map_or(Shown::Hidden, Shown::As)
+        }
+    };
+    let legal = match policy.annotation("tier") {
+        None => false,
+        Some("legal") if permit => true,
+        Some(_) => return Err(refuse("@tier is `legal`, and only on a permit: it stands above the forbids".into())),
+    };
+    if legal && shown != Shown::As(Treatment::Full) {
+        return Err(refuse("what the law gives is given in full: leave @treatment out".into()));
+    }
+    let person = policy.entity_literals().into_iter().find(|l| l.type_name().to_string() == ASKER);
+    let scoped = matches!(policy.principal_constraint(), PrincipalConstraint::Eq(_))
+        || matches!(policy.resource_constraint(), ResourceConstraint::Eq(_));
+    if person.is_some() || scoped {
+        return Err(refuse("names one person or one row; policies speak of kinds, roles and relations".into()));
+    }
+    Ok(Rule {
+        policy: policy.new_id(PolicyId::new(&id)),
+        id: id.clone(),
+        doc: doc.to_string(),
+        place: place.clone(),
+        shown,
+        legal,
+    })
+}
+
+/// A validation error, at its own line if Cedar tells it.
+pub fn validation(error: &cedar_policy::ValidationError, rule: &Rule, files: &[(String, String)]) -> Refusal {
+    let text = files.iter().find(|(name, _)| *name == rule.place.file).map(|(_, t)| t.as_str()).unwrap_or_default();
+    let place = if error.labels().is_some_and(|mut l| l.next().is_some()) {
+        label(error, &rule.place.file, text)
+    } else {
+        rule.place.clone()
+    };
+    let help = error.help().map(|h| format!(" ({h})")).unwrap_or_default();
+    Refusal::new(place, format!("{error}{help}"))
+}
+
+fn label(diagnostic: &dyn Diagnostic, file: &str, text: &str) -> Place {
+    let offset = diagnostic.labels().and_then(|mut labels| labels.next()).map_or(0, |l| l.offset());
+    Place::at(file, text, offset)
+}
