@@ -1,11 +1,14 @@
 //! Settings: flags, over the environment, over `entente.toml`, over the commented defaults inside the
 //! binary. An unknown key is an error, so that a slip of the pen never runs unnoticed.
 
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
 use entities::Instant;
 use figment::{
-    Figment, Metadata, Profile, Provider,
+    Figment, Metadata, Profile, Provider, Source,
     providers::{Format, Serialized, Toml},
     value::{Dict, Map, Value},
 };
@@ -22,7 +25,8 @@ pub const DEFAULTS: &str = include_str!("defaults.toml");
 /// Read from the working folder if it is there.
 const FILE: &str = "entente.toml";
 const PREFIX: &str = "ENTENTE_";
-const ENVIRONMENT: &str = "the environment";
+/// Opens the name of a source that is an environment variable.
+const VARIABLE: &str = "variable ";
 
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -94,10 +98,10 @@ pub struct Flags {
 
 impl Config {
     pub fn load(flags: &Flags) -> Result<Self> {
-        Config::load_in(Path::new(""), Environment::of_process(), flags)
+        Config::load_in(Path::new(""), &environment(), flags)
     }
 
-    fn load_in(folder: &Path, environment: Environment, flags: &Flags) -> Result<Self> {
+    fn load_in(folder: &Path, environment: &[(String, String)], flags: &Flags) -> Result<Self> {
         let figment = Figment::from(Toml::string(DEFAULTS));
         let figment = match &flags.fallback_database_url {
             Some(url) => figment.merge(Serialized::default("database_url", url)),
@@ -111,11 +115,12 @@ impl Config {
             None if folder.join(FILE).is_file() => figment.merge(Toml::file_exact(folder.join(FILE))),
             None => figment,
         };
-        Config::read(&figment.merge(environment).merge(Serialized::defaults(flags)))
+        let figment = Variable::all(environment).fold(figment, Figment::merge);
+        Config::read(&figment.merge(Serialized::defaults(flags)))
     }
 
     fn read(figment: &Figment) -> Result<Self> {
-        let written: Written = figment.extract().map_err(|error| Error::usage(sentence(&error)))?;
+        let written: Written = figment.extract().map_err(|error| Error::usage(sentence(figment, &error)))?;
         written.checked()
     }
 
@@ -141,7 +146,9 @@ impl Written {
             None => self.database_url,
             Some(file) => {
                 let text = std::fs::read_to_string(file);
-                text.map_err(|cause| Error::usage(format!("cannot read `database_url_file` `{}` ({cause})", file.display())))?
+                text.map_err(|cause| {
+                    Error::usage(format!("cannot read `database_url_file` `{}` ({cause})", file.display()))
+                })?
             }
         };
         let limits = self.limits;
@@ -178,64 +185,73 @@ impl Written {
     }
 }
 
-/// Settings from the environment. Not figment's own provider: tests hand in theirs instead of changing the process's.
-struct Environment {
-    variables: Vec<(String, String)>,
+/// A setting from the environment. Not figment's own provider: tests hand in theirs instead of changing
+/// the process's, and an error names the variable.
+struct Variable {
+    name: String,
+    key: String,
+    value: String,
 }
 
-impl Environment {
-    fn of_process() -> Self {
-        // a variable that is no text is none of ours, unless its name says so, and then its value is wrong anyway
-        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
-            Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
-        };
-        Environment { variables: std::env::vars_os().filter_map(text).collect() }
-    }
+/// The variables of this process.
+fn environment() -> Vec<(String, String)> {
+    // a variable whose name is no text is none of ours; a value that is none is wrong as any setting
+    let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.to_string_lossy().into()));
+    std::env::vars_os().filter_map(text).collect()
+}
 
-    fn key(name: &str) -> Option<String> {
-        match name.strip_prefix(PREFIX) {
-            Some(rest) => Some(rest.to_ascii_lowercase().replace("__", ".")),
-            None => None,
-        }
+impl Variable {
+    /// Those that are settings, the later ones over the earlier: ours over the common one.
+    fn all(environment: &[(String, String)]) -> impl Iterator<Item = Variable> {
+        let common = environment.iter().filter(|(name, _)| name == "DATABASE_URL");
+        let common = common.map(|variable| ("database_url".to_owned(), variable));
+        let ours = environment.iter().filter_map(|variable| {
+            let key = variable.0.strip_prefix(PREFIX)?;
+            Some((key.to_ascii_lowercase().replace("__", "."), variable))
+        });
+        // an empty one is as good as none: a shell cannot take a variable back from a file of them
+        common.chain(ours).filter(|(_, (_, value))| !value.is_empty()).map(|(key, (name, value))| Variable {
+            name: name.clone(),
+            key,
+            value: value.clone(),
+        })
     }
 }
 
-impl Provider for Environment {
+impl Provider for Variable {
     fn metadata(&self) -> Metadata {
-        Metadata::named(ENVIRONMENT)
+        Metadata::named(format!("{VARIABLE}{}", self.name))
     }
 
     fn data(&self) -> std::result::Result<Map<Profile, Dict>, figment::Error> {
-        let mut settings = Figment::new();
-        let common = self.variables.iter().filter(|(name, _)| name == "DATABASE_URL");
-        let common = common.map(|(_, value)| ("database_url".to_owned(), value));
-        // ours after the common one: the later wins
-        let ours = self.variables.iter().filter_map(|(name, value)| Some((Self::key(name)?, value)));
-        for (key, value) in common.chain(ours).filter(|(_, value)| !value.is_empty()) {
-            let value: Value = value.parse().unwrap_or_else(|never| match never {});
-            settings = settings.merge(Serialized::default(&key, value));
-        }
-        settings.data()
+        let value: Value = self.value.parse().unwrap_or_else(|never| match never {});
+        let nested = figment::util::nest(&self.key, value);
+        Ok(Map::from([(Profile::Default, nested.into_dict().unwrap_or_default())]))
     }
 }
 
 /// One sentence with the key, what is wrong with it and where it was set.
-fn sentence(error: &figment::Error) -> String {
+fn sentence(figment: &Figment, error: &figment::Error) -> String {
     use figment::error::Kind;
-    let key = error.path.join(".");
-    let at = match &error.metadata {
-        Some(metadata) if metadata.name == ENVIRONMENT => " in the environment".to_owned(),
-        Some(metadata) => match metadata.source.as_ref().and_then(|source| source.file_path()) {
-            Some(file) => format!(" in `{}`", file.display()),
-            None => String::new(),
+    let key = match &error.kind {
+        Kind::UnknownField(name, _) if error.path.last() != Some(name) => {
+            error.path.iter().chain([name]).cloned().collect::<Vec<_>>().join(".")
+        }
+        _ => error.path.join("."),
+    };
+    let at = match error.metadata.as_ref().or_else(|| figment.find_metadata(&key)) {
+        Some(metadata) => match (metadata.name.strip_prefix(VARIABLE), &metadata.source) {
+            (Some(variable), _) => format!(" in the environment's `{variable}`"),
+            (None, Some(Source::File(file))) => format!(" in `{}`", file.display()),
+            _ => String::new(),
         },
         None => String::new(),
     };
     match &error.kind {
-        Kind::UnknownField(name, known) => {
-            let table = if error.path.len() > 1 { format!("{}.", error.path[..error.path.len() - 1].join(".")) } else { String::new() };
+        Kind::UnknownField(_, known) => {
+            let table = key.rsplit_once('.').map_or(String::new(), |(table, _)| format!("{table}."));
             let known = known.iter().map(|name| format!("`{table}{name}`")).collect::<Vec<_>>().join(", ");
-            format!("unknown setting `{table}{name}`{at}, there are {known}")
+            format!("unknown setting `{key}`{at}, there are {known}")
         }
         Kind::MissingField(name) => format!("setting `{name}` is missing{at}"),
         Kind::InvalidType(actual, expected) => format!("setting `{key}`{at} must be {expected}, not {actual}"),
@@ -258,8 +274,8 @@ mod tests {
         if !toml.is_empty() {
             std::fs::write(folder.path().join(FILE), toml).expect("written");
         }
-        let variables = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Config::load_in(folder.path(), Environment { variables }, flags)
+        let environment: Vec<_> = environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        Config::load_in(folder.path(), &environment, flags)
     }
 
     #[test]
@@ -307,7 +323,7 @@ mod tests {
             assert!(parts.iter().all(|part| text.contains(part)) && !text.contains('\n'), "{text}");
         }
         let text = load("", &[("ENTENTE_LISEN", "x")], &Flags::default()).expect_err("unknown").to_string();
-        assert!(text.contains("unknown setting `lisen` in the environment"), "{text}");
+        assert!(text.contains("unknown setting `lisen` in the environment's `ENTENTE_LISEN`"), "{text}");
     }
 
     #[test]

@@ -1,7 +1,11 @@
 //! Logs. Never column values, tokens or personal data; a failure is logged once, where it is handled,
 //! with the id of the request that met it.
 
-use std::{fmt, panic};
+use std::{
+    fmt,
+    io::{self, IsTerminal},
+    panic,
+};
 
 use tracing_subscriber::EnvFilter;
 
@@ -10,29 +14,31 @@ use crate::{
     error::{Error, Result},
 };
 
+/// Libraries that tell more than an operator asks for; the setting can ask for it.
+const QUIETER: &str = "sea_orm_migration=warn,sqlx=warn,sqlx_core=warn";
+
 tokio::task_local! {
     /// Set by `http` for as long as a request is answered.
     static REQUEST: RequestId;
 }
 
-/// Names one request in its answer and in the log.
+/// Names one request in its answer and in the log. Drawn by chance: a running number would tell every
+/// client how much the others ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RequestId {
-    /// Of this process.
-    pub boot: u32,
-    pub count: u64,
-}
+pub struct RequestId(pub u64);
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:08x}-{:06x}", self.boot, self.count)
+        write!(f, "{:016x}", self.0)
     }
 }
 
 /// Starts the log, on stderr. Only the first call in a process counts.
 pub fn start(log: &Log) -> Result<()> {
-    let filter = EnvFilter::try_new(&log.level).map_err(|cause| Error::usage(format!("no log level: {cause}")))?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let filter = EnvFilter::try_new(format!("{QUIETER},{}", log.level))
+        .map_err(|cause| Error::usage(format!("no log level: {cause}")))?;
+    let lines =
+        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(io::stderr().is_terminal()).with_writer(io::stderr);
     // a second start in one process, as in tests, keeps the first
     drop(if log.json { lines.json().try_init() } else { lines.try_init() });
     panic::set_hook(Box::new(|panic| {

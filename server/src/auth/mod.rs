@@ -79,7 +79,9 @@ fn bearer(headers: &HeaderMap) -> Result<&str> {
             token if token.len() > LONGEST => Err(token::malformed()),
             token => Ok(token),
         },
-        _ => Err(Error::unauthenticated("the `Authorization` header is no bearer token: send `Authorization: Bearer TOKEN`")),
+        _ => Err(Error::unauthenticated(
+            "the `Authorization` header is no bearer token: send `Authorization: Bearer TOKEN`",
+        )),
     }
 }
 

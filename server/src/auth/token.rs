@@ -44,7 +44,8 @@ impl FromStr for Ttl {
             'd' => Some(86_400),
             _ => None,
         };
-        let count = text.get(..text.len() - unit.len_utf8().min(text.len())).and_then(|count| count.parse::<u32>().ok());
+        let count =
+            text.get(..text.len() - unit.len_utf8().min(text.len())).and_then(|count| count.parse::<u32>().ok());
         match (count, seconds) {
             (Some(count @ 1..), Some(seconds)) if i64::from(count) * seconds <= Self::LONGEST => {
                 Ok(Ttl(i64::from(count) * seconds))
@@ -123,7 +124,8 @@ impl Signer {
             jti: clock.id(),
         };
         let header = Header { kid: Some(self.kid.clone()), ..Header::new(Algorithm::EdDSA) };
-        jsonwebtoken::encode(&header, &claims, &self.encoding).map_err(|cause| Error::internal(format!("cannot sign: {cause}")))
+        jsonwebtoken::encode(&header, &claims, &self.encoding)
+            .map_err(|cause| Error::internal(format!("cannot sign: {cause}")))
     }
 
     pub(super) fn verify(&self, token: &str, now: Instant) -> Result<Caller> {

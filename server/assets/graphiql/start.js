@@ -1,0 +1,118 @@
+// Signs GraphiQL in: a token comes with the link (#token=…) or is pasted, is kept for this tab only, and
+// goes with each request. Nothing here is inline, so that the page's policy can forbid inline scripts.
+"use strict";
+
+(function () {
+  const KEY = "entente.token";
+  const WELCOME = [
+    "# Ask the hub as the seat that you are signed in with.",
+    "# The schema on the left is what this seat may know of.",
+    "",
+    "{",
+    "  __typename",
+    "}",
+    "",
+  ].join("\n");
+  const part = (id) => document.getElementById(id);
+  let root = null;
+
+  function tokenFromLink() {
+    const fragment = new URLSearchParams(location.hash.slice(1));
+    const token = fragment.get("token");
+    if (token) {
+      sessionStorage.setItem(KEY, token);
+      // out of the address bar, the history and the next copied link
+      history.replaceState(null, "", location.pathname + location.search);
+    }
+  }
+
+  // For the bar only: the hub decides, and checks the signature.
+  function seatOf(token) {
+    try {
+      const text = atob(token.split(".")[1].replace(/-/g, "+").replace(/_/g, "/"));
+      const claims = JSON.parse(new TextDecoder().decode(Uint8Array.from(text, (c) => c.charCodeAt(0))));
+      return `${claims.role}, until ${new Date(claims.exp * 1000).toLocaleString()}`;
+    } catch {
+      return "";
+    }
+  }
+
+  async function ask(token, params) {
+    const response = await fetch("/graphql", {
+      method: "POST",
+      headers: {
+        accept: "application/graphql-response+json",
+        "content-type": "application/json",
+        authorization: `Bearer ${token}`,
+      },
+      body: JSON.stringify(params),
+    });
+    return { status: response.status, body: await response.json() };
+  }
+
+  function enter(trouble) {
+    if (root) {
+      root.unmount();
+      root = null;
+    }
+    sessionStorage.removeItem(KEY);
+    part("bar").hidden = true;
+    part("graphiql").hidden = true;
+    part("enter").hidden = false;
+    part("trouble").textContent = trouble || "";
+    part("token").value = "";
+    part("token").focus();
+  }
+
+  function show(token) {
+    part("enter").hidden = true;
+    part("bar").hidden = false;
+    part("graphiql").hidden = false;
+    part("seat").textContent = seatOf(token);
+    const fetcher = async (params) => {
+      const { status, body } = await ask(token, params);
+      if (status === 401) {
+        enter(body.errors[0].message);
+      }
+      return body;
+    };
+    root = ReactDOM.createRoot(part("graphiql"));
+    // the tab's storage: two seats side by side in two tabs do not see each other's queries
+    root.render(React.createElement(GraphiQL, { fetcher, storage: sessionStorage, defaultQuery: WELCOME }));
+  }
+
+  async function signIn(token) {
+    let trouble;
+    try {
+      const { status, body } = await ask(token, { query: "{ __typename }" });
+      trouble = status === 401 ? body.errors[0].message : "";
+    } catch {
+      trouble = "the hub does not answer";
+    }
+    if (trouble) {
+      enter(trouble);
+      return;
+    }
+    sessionStorage.setItem(KEY, token);
+    show(token);
+  }
+
+  part("leave").addEventListener("click", () => enter());
+  part("enter").addEventListener("submit", (event) => {
+    event.preventDefault();
+    signIn(part("token").value.trim());
+  });
+  // a second link opened in the same tab changes the fragment only
+  addEventListener("hashchange", () => {
+    tokenFromLink();
+    location.reload();
+  });
+
+  tokenFromLink();
+  const token = sessionStorage.getItem(KEY);
+  if (token) {
+    signIn(token);
+  } else {
+    enter();
+  }
+})();

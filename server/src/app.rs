@@ -1,0 +1,55 @@
+//! Everything a request needs, put together once at the start.
+
+use std::sync::Arc;
+
+use crate::{
+    access::{
+        Gate,
+        connect::{Db, Opening},
+        key::{self, Keys},
+    },
+    auth::Tokens,
+    clock::Clock,
+    config::Config,
+    error::Result,
+    graphql::Engine,
+};
+
+pub struct App {
+    pub config: Config,
+    pub db: Db,
+    pub clock: Clock,
+    pub keys: Keys,
+    pub tokens: Tokens,
+    pub gate: Gate,
+    pub graphql: Engine,
+}
+
+impl App {
+    /// From settings alone, on a database that is migrated.
+    pub async fn start(config: Config) -> Result<Arc<Self>> {
+        let clock = config.clock();
+        let db = config.open().await?;
+        App::over(config, db, clock).await
+    }
+
+    /// Over a database and a clock that the caller owns, too.
+    pub async fn over(config: Config, db: Db, clock: Clock) -> Result<Arc<Self>> {
+        db.check_migrated().await?;
+        let keys = key::keys(&db, &clock).await?;
+        let tokens = Tokens::new(&keys);
+        let gate = Gate::open(db.clone(), config.policies.clone(), clock.clone()).await?;
+        let graphql = Engine::new(keys.seal, &config.limits);
+        Ok(Arc::new(App { config, db, clock, keys, tokens, gate, graphql }))
+    }
+}
+
+impl Config {
+    pub fn clock(&self) -> Clock {
+        self.clock.map_or_else(Clock::system, Clock::starting_at)
+    }
+
+    pub async fn open(&self) -> Result<Db> {
+        Db::open_as(&self.database_url, Opening { connections: self.connections, durable: self.durable }).await
+    }
+}

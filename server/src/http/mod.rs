@@ -1,0 +1,105 @@
+//! The HTTP door. One table of paths; whatever is not open to everybody asks for a token first, so that
+//! without one nothing is learnt, not even which paths exist.
+
+mod accept;
+mod graphql;
+mod health;
+mod page;
+mod params;
+mod reply;
+
+use std::{panic::AssertUnwindSafe, sync::Arc};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    http::{HeaderValue, Method, StatusCode, header},
+    response::Response,
+};
+use futures_util::FutureExt;
+use tokio::net::TcpListener;
+
+use self::accept::{ANSWERS_AND_PAGE, Media};
+use crate::{
+    app::App,
+    error::{Error, Result},
+    telemetry::{self, RequestId},
+};
+
+/// The door as tests and the server use it.
+pub fn router(app: Arc<App>) -> Router {
+    Router::new().fallback(enter).with_state(app)
+}
+
+/// Takes the port, before anything dear is done for it.
+pub async fn listen(address: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|cause| {
+        Error::usage(match cause.kind() {
+            std::io::ErrorKind::AddrInUse => {
+                format!("`{address}` is in use by another program, give another `--listen`, such as `127.0.0.1:0`")
+            }
+            std::io::ErrorKind::InvalidInput => format!("`{address}` is no address, write `HOST:PORT`"),
+            _ => format!("cannot listen on `{address}` ({cause}), give another `--listen`"),
+        })
+    })
+}
+
+/// Serves until `stop`, and then what has begun.
+pub async fn serve(
+    app: Arc<App>,
+    listener: TcpListener,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<()> {
+    let served = axum::serve(listener, router(app)).with_graceful_shutdown(stop);
+    served.await.map_err(|cause| Error::internal(format!("the server ended: {cause}")))
+}
+
+async fn enter(State(app): State<Arc<App>>, request: Request) -> Response {
+    let id = RequestId(rand::random());
+    let answered = async {
+        // the panic hook logs it, with this request's id
+        let panicked = |_| reply::failed(Media::GraphqlResponse, &Error::internal("panic"));
+        AssertUnwindSafe(route(app, request)).catch_unwind().await.unwrap_or_else(panicked)
+    };
+    let mut response = telemetry::within(id, answered).await;
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::try_from(id.to_string()) {
+        headers.insert("x-request-id", id);
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+async fn route(app: Arc<App>, request: Request) -> Response {
+    let path = request.uri().path();
+    let reading = matches!(*request.method(), Method::GET | Method::HEAD);
+    match path {
+        "/graphql" => graphql::handle(app, request).await,
+        "/healthz" if reading => health::alive(),
+        "/readyz" if reading => health::ready(&app).await,
+        "/.well-known/jwks.json" if reading => reply::json(StatusCode::OK, &app.tokens.key_set()),
+        "/" if reading && accept::negotiate(request.headers(), ANSWERS_AND_PAGE) == Some(Media::Html) => to_graphql(),
+        _ if reading && let Some(page) = page::asset(path) => page,
+        _ => nowhere(&app, &request),
+    }
+}
+
+/// A person who opens the address alone wants the page.
+fn to_graphql() -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::TEMPORARY_REDIRECT;
+    response.headers_mut().insert(header::LOCATION, HeaderValue::from_static("/graphql"));
+    response
+}
+
+fn nowhere(app: &App, request: &Request) -> Response {
+    let media = Media::Json;
+    match app.tokens.caller(request.headers(), app.clock.now()) {
+        Ok(_) => reply::refused(media, StatusCode::NOT_FOUND, &Error::not_found("there is nothing at this path")),
+        Err(error) => reply::unauthenticated(media, &error),
+    }
+}

@@ -1,0 +1,10 @@
+//! The binary: its allocator, and the command line.
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    entente::cli::run()
+}
