@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Libraries that tell more than an operator asks for; the setting can ask for it.
-const QUIETER: &str = "sea_orm_migration=warn,sqlx=warn,sqlx_core=warn";
+const QUIETER: &str = "sea_orm_migration=warn,sea_orm::driver::sqlx_sqlite=error,sqlx=warn,sqlx_core=warn";
 
 tokio::task_local! {
     /// Set by `http` for as long as a request is answered.
@@ -42,9 +42,10 @@ pub fn start(log: &Log) -> Result<()> {
     // a second start in one process, as in tests, keeps the first
     drop(if log.json { lines.json().try_init() } else { lines.try_init() });
     panic::set_hook(Box::new(|panic| {
-        // not what it says: that may be a value
         let at = panic.location().map(ToString::to_string).unwrap_or_default();
-        tracing::error!(request = request_id(), at, "panic");
+        // what it says may be a value: it stays out of the log of a released hub
+        let says = panic.payload_as_str().filter(|_| cfg!(debug_assertions));
+        tracing::error!(request = request_id(), at, says, "panic");
     }));
     Ok(())
 }

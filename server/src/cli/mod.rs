@@ -5,6 +5,7 @@ mod demo;
 mod import;
 mod migrate;
 mod policy;
+mod schema;
 mod serve;
 mod token;
 
@@ -62,6 +63,8 @@ enum Command {
     Import(import::Import),
     /// Print a bearer token for a seat
     Token(token::Token),
+    /// Print the GraphQL schema: the whole one, or what a seat sees of it
+    Schema(schema::Schema),
     /// Check policies, or show what they do
     #[command(subcommand)]
     Policy(policy::Policy),
@@ -102,6 +105,7 @@ async fn dispatch(cli: Cli) -> Result<()> {
         Command::Migrate(migrate) => migrate.run(&settings).await,
         Command::Import(import) => import.run(&settings).await,
         Command::Token(token) => token.run(&settings).await,
+        Command::Schema(schema) => schema.run(&settings).await,
         Command::Policy(policy) => policy.run(&settings).await,
     }
 }
