@@ -16,6 +16,7 @@ use axum::{
     extract::{Request, State},
     http::{HeaderValue, Method, StatusCode, header},
     response::Response,
+    serve::ListenerExt,
 };
 use futures_util::FutureExt;
 use tokio::net::TcpListener;
@@ -51,6 +52,8 @@ pub async fn serve(
     listener: TcpListener,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<()> {
+    // an answer is one write: holding it back for more only adds delay
+    let listener = listener.tap_io(|connection| drop(connection.set_nodelay(true)));
     let served = axum::serve(listener, router(app)).with_graceful_shutdown(stop);
     served.await.map_err(|cause| Error::internal(format!("the server ended: {cause}")))
 }

@@ -113,7 +113,7 @@ mod tests {
             (br#"[{"query":"{a}"}]"#, "one request at a time"),
             (b"7", "JSON object"),
         ] {
-            let error = from_json(body).err().expect("bad");
+            let error = from_json(body).expect_err("bad");
             assert!(matches!(&error, Error::Input(text) if text.contains(part)), "{error}");
         }
     }
