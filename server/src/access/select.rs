@@ -2,7 +2,7 @@
 //! view's row filter, and a field is only ever the expression that the view shows, in the select list,
 //! in filters, orders, groups and aggregates alike. So no caller can write a bypass.
 
-use std::fmt::Write;
+use std::{fmt::Write, sync::Arc};
 
 use chrono::{DateTime, NaiveDate};
 use entities::{Instant, meta::Kind};
@@ -10,11 +10,12 @@ use uuid::Uuid;
 
 use super::{
     connect::Dialect,
+    pred::Pred,
     read::Arg,
-    sql::{Bind, BindType, Sql, day},
+    sql::{Bind, BindType, Reach, Sql, day},
     view::View,
 };
-use crate::catalogue::{CATALOGUE, Type, TypeId};
+use crate::catalogue::{CATALOGUE, TypeId};
 
 /// A row that the statement reads: the paged one, or one that it leads to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -85,55 +86,67 @@ pub struct Select<'v> {
     view: &'v View,
     sql: Sql,
     sources: Vec<Source>,
-    /// Conditions and orders speak of this alias of the first row.
-    base: String,
     joins: String,
     joined: Vec<(RowRef, usize, RowRef)>,
+    /// The row once more, if it satisfies the condition: what a field is read from that not every row shows.
+    guards: Vec<(RowRef, Arc<Pred>, String)>,
     columns: Vec<String>,
     conditions: Vec<String>,
     order: Vec<OrderBy>,
     reversed: bool,
+    /// Reads many rows to give few: joins look up sets, not rows.
+    bulk: bool,
 }
 
 impl<'v> Select<'v> {
     /// The rows of a type that the view shows.
     pub fn rows(view: &'v View, dialect: Dialect, ty: TypeId) -> (Self, RowRef) {
+        Self::new(view, dialect, ty, Reach::Many, false)
+    }
+
+    /// The same, for a few rows whose keys, or whose parents' keys, are bound when the statement runs.
+    pub fn some_rows(view: &'v View, dialect: Dialect, ty: TypeId) -> (Self, RowRef) {
+        Self::new(view, dialect, ty, Reach::Few, false)
+    }
+
+    /// The same, to be counted or aggregated.
+    pub fn all_rows(view: &'v View, dialect: Dialect, ty: TypeId) -> (Self, RowRef) {
+        Self::new(view, dialect, ty, Reach::Many, true)
+    }
+
+    fn new(view: &'v View, dialect: Dialect, ty: TypeId, reach: Reach, bulk: bool) -> (Self, RowRef) {
         let mut sql = Sql::new(dialect);
         let alias = sql.alias();
         let mut select = Select {
             view,
             sql,
-            base: alias.clone(),
-            sources: vec![Source { alias, ty }],
+            sources: vec![Source { alias: alias.clone(), ty }],
             joins: String::new(),
             joined: Vec::new(),
+            guards: Vec::new(),
             columns: Vec::new(),
             conditions: Vec::new(),
             order: Vec::new(),
             reversed: false,
+            bulk,
         };
-        let base = select.base.clone();
-        let filter = select.row_filter(ty, &base);
+        let filter = select.row_filter(ty, &alias, reach);
         select.conditions.extend(filter);
         (select, RowRef(0))
     }
 
-    /// The rows of a type that belong to parents which are bound when the statement runs.
-    pub fn children(view: &'v View, dialect: Dialect, ty: TypeId) -> (Self, RowRef) {
-        let (mut select, row) = Self::rows(view, dialect, ty);
-        if dialect == Dialect::Sqlite {
-            // no LATERAL there: the page of each parent is an id sub-select with an alias of its own
-            select.base = select.sql.alias();
-            let base = select.base.clone();
-            select.conditions = select.row_filter(ty, &base).into_iter().collect();
-        }
-        (select, row)
+    fn row_filter(&mut self, ty: TypeId, alias: &str, reach: Reach) -> Option<String> {
+        let filter = self.view.of(ty).row.clone();
+        (!filter.is_always()).then(|| self.condition(ty, alias, &filter, reach))
     }
 
-    fn row_filter(&mut self, ty: TypeId, alias: &str) -> Option<String> {
-        let filter = self.view.of(ty).row.clone();
+    fn condition(&mut self, ty: TypeId, alias: &str, p: &Pred, reach: Reach) -> String {
         let ty = CATALOGUE.ty(ty);
-        (!filter.is_always()).then(|| self.piece(|sql| sql.pred(ty, alias, &filter)))
+        self.piece(|sql| {
+            let before = std::mem::replace(&mut sql.reach, reach);
+            sql.pred(ty, alias, p);
+            sql.reach = before;
+        })
     }
 
     /// Writes with the statement's binds, but beside its text.
@@ -143,13 +156,53 @@ impl<'v> Select<'v> {
         std::mem::replace(&mut self.sql.text, text)
     }
 
-    fn ty(&self, row: RowRef) -> &'static Type {
-        CATALOGUE.ty(self.sources[row.0].ty)
+    fn source(&self, row: RowRef) -> (TypeId, String) {
+        let source = &self.sources[row.0];
+        (source.ty, source.alias.clone())
     }
 
+    /// The field in a condition or an aggregate, over rows that are many.
     fn shown(&mut self, ty: TypeId, alias: &str, field: usize) -> String {
         let view = &self.view.of(ty).fields[field];
         self.piece(|sql| sql.shown(CATALOGUE.ty(ty), alias, field, view))
+    }
+
+    /// The field in the select list, over the few rows of a page: a condition is decided once per row,
+    /// however many fields depend on it, and a hidden value is not read.
+    fn read(&mut self, row: RowRef, field: usize) -> String {
+        let (ty, alias) = self.source(row);
+        let levels = &self.view.of(ty).fields[field].levels;
+        let def = &CATALOGUE.ty(ty).fields[field];
+        if field == 0 || self.bulk || levels.iter().all(|(p, _)| p.is_always()) {
+            return self.shown(ty, &alias, field);
+        }
+        let mut parts = Vec::new();
+        for (p, shown) in levels {
+            let from = if p.is_always() { alias.clone() } else { self.guard(row, p) };
+            let value = self.piece(|sql| sql.treated(&from, def.column, def.kind, *shown));
+            parts.push((from, value));
+        }
+        if let [(_, value)] = &parts[..] {
+            return value.clone();
+        }
+        let mut text = String::from("CASE");
+        for (from, value) in parts {
+            let _ = write!(text, " WHEN {from}.\"id\" IS NOT NULL THEN {value}");
+        }
+        text + " END"
+    }
+
+    fn guard(&mut self, row: RowRef, p: &Arc<Pred>) -> String {
+        if let Some((.., alias)) = self.guards.iter().find(|(r, q, _)| *r == row && q == p) {
+            return alias.clone();
+        }
+        let (ty, alias) = self.source(row);
+        let guard = self.sql.alias();
+        let condition = self.condition(ty, &alias, p, Reach::Few);
+        let table = CATALOGUE.ty(ty).table;
+        let _ = write!(self.joins, " LEFT JOIN \"{table}\" {guard} ON {guard}.\"id\" = {alias}.\"id\" AND {condition}");
+        self.guards.push((row, p.clone(), guard.clone()));
+        guard
     }
 
     /// The row that a reference leads to, if the view shows it.
@@ -157,11 +210,11 @@ impl<'v> Select<'v> {
         if let Some((.., row)) = self.joined.iter().find(|(r, f, _)| *r == from && *f == field) {
             return Some(*row);
         }
-        let (ty, alias) = (self.sources[from.0].ty, self.sources[from.0].alias.clone());
-        let to = CATALOGUE.ty(ty).fields[field].to?;
-        let key = self.shown(ty, &alias, field);
+        let to = CATALOGUE.ty(self.sources[from.0].ty).fields[field].to?;
+        let key = self.read(from, field);
         let target = self.sql.alias();
-        let filter = self.row_filter(to, &target).map(|f| format!(" AND {f}")).unwrap_or_default();
+        let reach = if self.bulk { Reach::Many } else { Reach::Few };
+        let filter = self.row_filter(to, &target, reach).map(|f| format!(" AND {f}")).unwrap_or_default();
         let table = CATALOGUE.ty(to).table;
         let _ = write!(self.joins, " LEFT JOIN \"{table}\" {target} ON {target}.\"id\" = {key}{filter}");
         let row = RowRef(self.sources.len());
@@ -179,24 +232,20 @@ impl<'v> Select<'v> {
 
     /// Puts the field into the select list; the index of its column.
     pub fn column(&mut self, row: RowRef, field: usize) -> usize {
-        let (ty, alias) = (self.sources[row.0].ty, self.sources[row.0].alias.clone());
-        let text = self.shown(ty, &alias, field);
+        let text = self.read(row, field);
         self.select(text)
     }
 
     /// A column that tells whether the field is shown in this row; `None` if it always is.
     pub fn flag(&mut self, row: RowRef, field: usize) -> Option<usize> {
-        let (ty, alias) = (self.sources[row.0].ty, self.sources[row.0].alias.clone());
-        let view = &self.view.of(ty).fields[field];
-        if field == 0 || view.levels.last().is_some_and(|(p, _)| p.is_always()) {
+        let (ty, _) = self.source(row);
+        let levels = &self.view.of(ty).fields[field].levels;
+        if field == 0 || levels.last().is_some_and(|(p, _)| p.is_always()) {
             return None;
         }
-        let access = view.access();
-        let text = self.piece(|sql| {
-            sql.push("CASE WHEN ").pred(CATALOGUE.ty(ty), &alias, &access);
-            sql.push(" THEN 1 ELSE 0 END");
-        });
-        Some(self.select(text))
+        let any: Vec<String> =
+            levels.iter().map(|(p, _)| format!("{}.\"id\" IS NOT NULL", self.guard(row, p))).collect();
+        Some(self.select(format!("CASE WHEN {} THEN 1 ELSE 0 END", any.join(" OR "))))
     }
 
     /// A column with the version of the shared data, so that an answer tells whether its view was current.
@@ -223,22 +272,10 @@ impl<'v> Select<'v> {
         Piece(format!("({}) IS NOT TRUE", part.0))
     }
 
-    /// A condition's row: the first one goes by the alias that conditions use.
-    fn alias(&self, row: RowRef) -> String {
-        if row.0 == 0 { self.base.clone() } else { self.sources[row.0].alias.clone() }
-    }
-
-    fn collated(&self, text: String, kind: Kind) -> String {
-        // the order of texts must not depend on where the database was set up
-        if kind == Kind::Text && self.sql.dialect == Dialect::Postgres { format!("{text} COLLATE \"C\"") } else { text }
-    }
-
     pub fn test(&mut self, row: RowRef, field: usize, test: Test, slot: usize) -> Piece {
-        let (ty, alias) = (self.sources[row.0].ty, self.alias(row));
+        let (ty, alias) = self.source(row);
         let kind = CATALOGUE.ty(ty).fields[field].kind;
         let shown = self.shown(ty, &alias, field);
-        let ordered = matches!(test, Test::Gt | Test::Gte | Test::Lt | Test::Lte);
-        let shown = if ordered { self.collated(shown, kind) } else { shown };
         let dialect = self.sql.dialect;
         Piece(self.piece(|sql| {
             sql.push(&shown);
@@ -275,7 +312,7 @@ impl<'v> Select<'v> {
     }
 
     pub fn is_null(&mut self, row: RowRef, field: usize, null: bool) -> Piece {
-        let (ty, alias) = (self.sources[row.0].ty, self.alias(row));
+        let (ty, alias) = self.source(row);
         let shown = self.shown(ty, &alias, field);
         Piece(format!("{shown} IS {}NULL", if null { "" } else { "NOT " }))
     }
@@ -287,7 +324,7 @@ impl<'v> Select<'v> {
         field: usize,
         inner: impl FnOnce(&mut Self, RowRef) -> Result<Piece, E>,
     ) -> Result<Piece, E> {
-        let (ty, alias) = (self.sources[row.0].ty, self.alias(row));
+        let (ty, alias) = self.source(row);
         let key = self.shown(ty, &alias, field);
         let Some(to) = CATALOGUE.ty(ty).fields[field].to else { return Ok(Piece("1 = 0".into())) };
         let (target, inside) = self.inside(to, inner)?;
@@ -303,7 +340,7 @@ impl<'v> Select<'v> {
         by: usize,
         inner: impl FnOnce(&mut Self, RowRef) -> Result<Piece, E>,
     ) -> Result<Piece, E> {
-        let alias = self.alias(row);
+        let (_, alias) = self.source(row);
         let (target, inside) = self.inside(of, inner)?;
         let key = self.shown(of, &target, by);
         let table = CATALOGUE.ty(of).table;
@@ -316,7 +353,7 @@ impl<'v> Select<'v> {
         inner: impl FnOnce(&mut Self, RowRef) -> Result<Piece, E>,
     ) -> Result<(String, String), E> {
         let target = self.sql.alias();
-        let filter = self.row_filter(ty, &target);
+        let filter = self.row_filter(ty, &target, Reach::Many);
         let row = RowRef(self.sources.len());
         self.sources.push(Source { alias: target.clone(), ty });
         let mut all: Vec<Piece> = filter.into_iter().map(Piece).collect();
@@ -343,13 +380,13 @@ impl<'v> Select<'v> {
 
     /// The select list gets what a cursor must know of a row: the values of the order's terms.
     pub fn cursor_columns(&mut self) -> Vec<usize> {
-        self.order.clone().into_iter().map(|o| self.column(RowRef(0), o.field)).collect()
+        let terms = self.order_terms();
+        terms.into_iter().map(|term| self.select(term.outside)).collect()
     }
 
     /// Only rows behind (or, turned round, before) a cursor. `nulls` tells which of its values are null.
     pub fn beyond(&mut self, before: bool, nulls: &[bool], slots: &[usize]) {
-        let ty = self.sources[0].ty;
-        let base = self.base.clone();
+        let (ty, base) = self.source(RowRef(0));
         let mut either: Vec<String> = Vec::new();
         let mut equal: Vec<String> = Vec::new();
         for (i, term) in self.order.clone().into_iter().enumerate() {
@@ -362,10 +399,10 @@ impl<'v> Select<'v> {
                 (true, true) => None,
                 (true, false) => Some(format!("{shown} IS NOT NULL")),
                 (false, true) if self.can_be_null(ty, term.field) => {
-                    Some(format!("({0} > {value} OR {shown} IS NULL)", self.collated(shown.clone(), kind)))
+                    Some(format!("({0} > {value} OR {shown} IS NULL)", shown))
                 }
-                (false, true) => Some(format!("{} > {value}", self.collated(shown.clone(), kind))),
-                (false, false) => Some(format!("{} < {value}", self.collated(shown.clone(), kind))),
+                (false, true) => Some(format!("{} > {value}", shown)),
+                (false, false) => Some(format!("{} < {value}", shown)),
             };
             if let Some(here) = here {
                 let mut all = equal.clone();
@@ -383,13 +420,13 @@ impl<'v> Select<'v> {
             && (CATALOGUE.ty(ty).fields[field].optional || !shown.levels.last().is_some_and(|(p, _)| p.is_always()))
     }
 
-    fn order_text(&mut self, alias: &str) -> String {
-        let ty = self.sources[0].ty;
+    fn order_terms(&mut self) -> Vec<OrderTerm> {
+        let (ty, alias) = self.source(RowRef(0));
         let mut terms = Vec::new();
-        for term in self.order.clone() {
-            let kind = CATALOGUE.ty(ty).fields[term.field].kind;
-            let shown = self.shown(ty, alias, term.field);
-            let shown = self.collated(shown, kind);
+        for (i, term) in self.order.clone().into_iter().enumerate() {
+            let def = &CATALOGUE.ty(ty).fields[term.field];
+            let shown = self.shown(ty, &alias, term.field);
+            let plain = shown == format!("{alias}.\"{}\"", def.column);
             let descending = term.descending != self.reversed;
             // PostgreSQL's own order; SQLite must be told
             let nulls = match (self.sql.dialect, self.can_be_null(ty, term.field), descending) {
@@ -397,14 +434,17 @@ impl<'v> Select<'v> {
                 (Dialect::Sqlite, true, true) => " NULLS FIRST",
                 _ => "",
             };
-            terms.push(format!("{shown}{}{nulls}", if descending { " DESC" } else { "" }));
+            let direction = format!("{}{nulls}", if descending { " DESC" } else { "" });
+            let outside = if plain { shown.clone() } else { format!("{alias}.o{i}") };
+            let extra = (!plain).then(|| format!(", {shown} AS o{i}")).unwrap_or_default();
+            terms.push(OrderTerm { inside: format!("{shown}{direction}"), direction, outside, extra });
         }
-        terms.join(", ")
+        terms
     }
 
-    fn from(&self) -> String {
+    fn table(&self) -> String {
         let first = &self.sources[0];
-        format!("\"{}\" {}{}", CATALOGUE.ty(first.ty).table, first.alias, self.joins)
+        format!("\"{}\" {}", CATALOGUE.ty(first.ty).table, first.alias)
     }
 
     fn filter(&self) -> String {
@@ -415,96 +455,106 @@ impl<'v> Select<'v> {
         if self.columns.is_empty() { "1".into() } else { self.columns.join(", ") }
     }
 
-    fn statement(self, sql: String) -> Statement {
+    fn statement(self, text: &str) -> Statement {
+        let sql = self.sql.assemble(text);
+        tracing::debug!(sql, "statement");
         Statement { sql, binds: self.sql.binds }
     }
 
-    /// At most `limit` rows, in order.
+    /// At most `limit` rows, in order. The page is cut first; what its rows lead to is read for them alone.
     pub fn page(mut self, limit: usize) -> Statement {
-        let base = self.base.clone();
-        let order = self.order_text(&base);
-        let order = if order.is_empty() { order } else { format!(" ORDER BY {order}") };
-        let sql = format!("SELECT {} FROM {}{}{order} LIMIT {limit}", self.list(), self.from(), self.filter());
-        self.statement(sql)
+        let terms = self.order_terms();
+        let (_, alias) = self.source(RowRef(0));
+        let inside = order_by(terms.iter().map(|t| t.inside.clone()));
+        if self.joins.is_empty() && terms.iter().all(|t| t.extra.is_empty()) {
+            let text = format!("SELECT {} FROM {}{}{inside} LIMIT {limit}", self.list(), self.table(), self.filter());
+            return self.statement(&text);
+        }
+        let extra: String = terms.iter().map(|t| t.extra.as_str()).collect();
+        let outside = order_by(terms.iter().map(OrderTerm::outside));
+        let text = format!(
+            "SELECT {} FROM (SELECT {alias}.*{extra} FROM {}{}{inside} LIMIT {limit}) {alias}{}{outside}",
+            self.list(),
+            self.table(),
+            self.filter(),
+            self.joins,
+        );
+        self.statement(&text)
     }
 
     pub fn count(mut self) -> Statement {
         let version = self.version();
         let version = self.columns.swap_remove(version);
-        let sql = format!("SELECT count(*), {version} FROM {}{}", self.from(), self.filter());
-        self.statement(sql)
+        let text = format!("SELECT count(*), {version} FROM {}{}", self.table(), self.filter());
+        self.statement(&text)
     }
 
     /// At most `limit` rows of each parent in the slot, in order; the first column is the parent's key.
     pub fn page_of_each(mut self, by: usize, parents: usize, limit: usize) -> Statement {
-        let ty = self.sources[0].ty;
-        let (base, row) = (self.base.clone(), self.sources[0].alias.clone());
-        let key = self.shown(ty, &base, by);
-        let order = self.order_text(&base);
+        let (ty, alias) = self.source(RowRef(0));
+        let key = self.shown(ty, &alias, by);
+        let terms = self.order_terms();
+        let inside = order_by(terms.iter().map(|t| t.inside.clone()));
         let keys = self.piece(|sql| sql.bind(Bind::Slot(parents), BindType::Ids));
-        let sql = match self.sql.dialect {
+        let text = match self.sql.dialect {
             Dialect::Postgres => {
                 self.conditions.insert(0, format!("{key} = k.id"));
+                let extra: String = terms.iter().map(|t| t.extra.as_str()).collect();
+                let outside = order_by(std::iter::once("k.id".to_string()).chain(terms.iter().map(OrderTerm::outside)));
                 format!(
-                    "SELECT k.id, x.* FROM unnest({keys}) AS k(id) CROSS JOIN LATERAL (SELECT {} FROM {}{} ORDER BY {order} LIMIT {limit}) x",
+                    "SELECT k.id, {} FROM unnest({keys}) AS k(id) CROSS JOIN LATERAL (SELECT {alias}.*{extra} FROM {}{}{inside} LIMIT {limit}) {alias}{}{outside}",
                     self.list(),
-                    self.from(),
+                    self.table(),
                     self.filter(),
+                    self.joins,
                 )
             }
+            // no LATERAL there: the page of each parent is an id sub-select
             Dialect::Sqlite => {
                 self.conditions.insert(0, format!("{key} = k.value"));
-                let outer = self.order_text(&row);
-                let table = CATALOGUE.ty(ty).table;
+                let outside =
+                    order_by(std::iter::once("k.value".to_string()).chain(terms.iter().map(|t| t.inside.clone())));
+                let columns: Vec<String> = self.columns.iter().map(|c| inline(c, &terms)).collect();
                 format!(
-                    "SELECT k.value, {} FROM rarray({keys}) k CROSS JOIN {} WHERE {row}.\"id\" IN (SELECT {base}.\"id\" FROM \"{table}\" {base}{} ORDER BY {order} LIMIT {limit}) ORDER BY k.rowid, {outer}",
-                    self.list(),
-                    self.from(),
+                    "SELECT k.value, {} FROM rarray({keys}) k CROSS JOIN {table} ON {alias}.\"id\" IN (SELECT {alias}.\"id\" FROM {table}{}{inside} LIMIT {limit}){}{outside}",
+                    columns.join(", "),
                     self.filter(),
+                    self.joins,
+                    table = self.table(),
                 )
             }
         };
-        self.statement(sql)
+        self.statement(&text)
     }
 
     /// How many rows each parent in the slot has; parents without any are absent.
     pub fn count_of_each(mut self, by: usize, parents: usize) -> Statement {
-        let ty = self.sources[0].ty;
-        let row = self.sources[0].alias.clone();
-        // counting needs no page, so both aliases are one
-        self.conditions =
-            self.conditions.iter().map(|c| c.replace(&format!("{}.", self.base), &format!("{row}."))).collect();
-        let key = self.shown(ty, &row, by);
+        let (ty, alias) = self.source(RowRef(0));
+        let key = self.shown(ty, &alias, by);
         let keys = self.piece(|sql| sql.bind(Bind::Slot(parents), BindType::Ids));
-        self.conditions.insert(
-            0,
-            match self.sql.dialect {
-                Dialect::Postgres => format!("{key} = ANY({keys})"),
-                Dialect::Sqlite => format!("{key} IN (SELECT value FROM rarray({keys}))"),
-            },
-        );
-        let sql = format!("SELECT {key}, count(*) FROM {}{} GROUP BY 1", self.from(), self.filter());
-        self.statement(sql)
+        let of_parents = match self.sql.dialect {
+            Dialect::Postgres => format!("{key} = ANY({keys})"),
+            Dialect::Sqlite => format!("{key} IN (SELECT value FROM rarray({keys}))"),
+        };
+        self.conditions.insert(0, of_parents);
+        let text = format!("SELECT {key}, count(*) FROM {}{} GROUP BY 1", self.table(), self.filter());
+        self.statement(&text)
     }
 
     // ---- aggregates
 
     /// A group's key: the field as it is shown, cut to a bucket of time if asked.
     pub fn key(&mut self, row: RowRef, field: usize, bucket: Option<Bucket>) -> usize {
-        let kind = self.ty(row).fields[field].kind;
-        let (ty, alias) = (self.sources[row.0].ty, self.sources[row.0].alias.clone());
+        let (ty, alias) = self.source(row);
+        let kind = CATALOGUE.ty(ty).fields[field].kind;
         let shown = self.shown(ty, &alias, field);
         let text = bucket.map_or(shown.clone(), |b| bucketed(self.sql.dialect, &shown, kind, b));
         self.select(text)
     }
 
     pub fn aggregate(&mut self, field: usize, aggregate: Aggregate) -> usize {
-        let ty = self.sources[0].ty;
-        let alias = self.sources[0].alias.clone();
-        let kind = CATALOGUE.ty(ty).fields[field].kind;
+        let (ty, alias) = self.source(RowRef(0));
         let shown = self.shown(ty, &alias, field);
-        let shown =
-            if matches!(aggregate, Aggregate::Min | Aggregate::Max) { self.collated(shown, kind) } else { shown };
         let text = match (aggregate, self.sql.dialect) {
             (Aggregate::Sum, Dialect::Postgres) => format!("sum({shown})::int8"),
             (Aggregate::Sum, Dialect::Sqlite) => format!("sum({shown})"),
@@ -531,9 +581,35 @@ impl<'v> Select<'v> {
         } else {
             format!(" GROUP BY {} ORDER BY {} LIMIT {limit}", by.join(", "), order.join(", "))
         };
-        let sql = format!("SELECT {} FROM {}{}{tail}", self.list(), self.from(), self.filter());
-        (self.statement(sql), version)
+        let text = format!("SELECT {} FROM {}{}{}{tail}", self.list(), self.table(), self.joins, self.filter());
+        (self.statement(&text), version)
     }
+}
+
+struct OrderTerm {
+    /// Where the rows are cut.
+    inside: String,
+    /// Where the page is read: a value that is no plain column is handed out as an extra one.
+    outside: String,
+    direction: String,
+    extra: String,
+}
+
+impl OrderTerm {
+    fn outside(&self) -> String {
+        format!("{}{}", self.outside, self.direction)
+    }
+}
+
+fn order_by(terms: impl Iterator<Item = String>) -> String {
+    let terms: Vec<String> = terms.collect();
+    if terms.is_empty() { String::new() } else { format!(" ORDER BY {}", terms.join(", ")) }
+}
+
+/// A column that names an extra value, written out where there is no extra column.
+fn inline(column: &str, terms: &[OrderTerm]) -> String {
+    let term = terms.iter().find(|t| !t.extra.is_empty() && t.outside == column);
+    term.map_or_else(|| column.to_string(), |t| t.inside.strip_suffix(&t.direction).unwrap_or(&t.inside).to_string())
 }
 
 fn joined(parts: Vec<Piece>, word: &str, none: &str) -> String {

@@ -91,12 +91,37 @@ pub struct Sql {
     pub dialect: Dialect,
     pub text: String,
     pub binds: Vec<Bind>,
+    /// How conditions on referenced rows are written; see [`Reach`].
+    pub reach: Reach,
     rows: usize,
+    /// Sub-selects of memberships; the text holds their tokens.
+    sets: Vec<String>,
 }
+
+/// The two forms of a condition on a referenced row, equal in meaning. Where a condition picks rows out
+/// of many, an id sub-select on the table that carries the scope was measured far faster than a join;
+/// where it decides about the few rows of a page, it must look up just those.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// `t.series_id IN (SELECT id …)`
+    Many,
+    /// `EXISTS (SELECT 1 … WHERE id = t.series_id …)`
+    Few,
+}
+
+/// Stands for a membership's sub-select until the statement is whole.
+const TOKEN: char = '\u{1}';
 
 impl Sql {
     pub fn new(dialect: Dialect) -> Self {
-        Sql { dialect, text: String::with_capacity(512), binds: Vec::new(), rows: 0 }
+        Sql {
+            dialect,
+            text: String::with_capacity(512),
+            binds: Vec::new(),
+            reach: Reach::Many,
+            rows: 0,
+            sets: Vec::new(),
+        }
     }
 
     pub fn push(&mut self, text: &str) -> &mut Self {
@@ -226,21 +251,29 @@ impl Sql {
         self.push(")");
     }
 
-    /// An id sub-select on the table that carries the scope: measured far faster than a join.
     fn at(&mut self, ty: &Type, alias: &str, step: usize, inner: &Pred) {
         let field = &ty.fields[step];
         let Some(to) = field.to else { return self.add("1 = 0") };
         let (to, row) = (CATALOGUE.ty(to), self.alias());
-        self.column(alias, field.column);
-        let _ = write!(self.text, " IN (SELECT {row}.\"id\" FROM \"{}\" {row} WHERE ", to.table);
+        match self.reach {
+            Reach::Many => {
+                self.column(alias, field.column);
+                let _ = write!(self.text, " IN (SELECT {row}.\"id\" FROM \"{}\" {row} WHERE ", to.table);
+            }
+            Reach::Few => {
+                let _ = write!(self.text, "EXISTS (SELECT 1 FROM \"{}\" {row} WHERE {row}.\"id\" = ", to.table);
+                self.column(alias, field.column);
+                self.add(" AND ");
+            }
+        }
         self.pred(to, &row, inner);
-        self.push(")");
+        self.add(")");
     }
 
     fn member(&mut self, ty: &Type, alias: &str, term: &Term, name: &str, holder: &Term) {
         let Some((_, membership)) = CATALOGUE.membership(name) else { return self.add("1 = 0") };
         self.term(ty, alias, term);
-        self.push(" IN (");
+        let before = std::mem::take(&mut self.text);
         let mut rest = membership.sql;
         while let Some(open) = rest.find('{') {
             self.push(&rest[..open]);
@@ -253,7 +286,32 @@ impl Sql {
             }
             rest = rest.get(close + 1..).unwrap_or_default();
         }
-        self.push(rest).push(")");
+        self.push(rest);
+        let set = std::mem::replace(&mut self.text, before);
+        let index = self.sets.iter().position(|s| *s == set).unwrap_or_else(|| {
+            self.sets.push(set);
+            self.sets.len() - 1
+        });
+        let _ = write!(self.text, " IN ({TOKEN}{index}{TOKEN})");
+    }
+
+    /// The statement, whole: a set that it asks for once stands where it is asked for, one that it asks
+    /// for again is made once.
+    pub fn assemble(&self, text: &str) -> String {
+        let mut with = Vec::new();
+        let mut text = text.to_string();
+        for (i, set) in self.sets.iter().enumerate() {
+            let token = format!("{TOKEN}{i}{TOKEN}");
+            match text.matches(&token).count() {
+                0 => {}
+                1 => text = text.replace(&token, set),
+                _ => {
+                    with.push(format!("m{i} AS MATERIALIZED ({set})"));
+                    text = text.replace(&token, &format!("SELECT * FROM m{i}"));
+                }
+            }
+        }
+        if with.is_empty() { text } else { format!("WITH {} {text}", with.join(", ")) }
     }
 
     fn like(&mut self, ty: &Type, alias: &str, term: &Term, pattern: &[Option<char>]) {
@@ -397,7 +455,7 @@ impl Sql {
         }
     }
 
-    fn treated(&mut self, alias: &str, column: &str, kind: Kind, shown: Treatment) {
+    pub fn treated(&mut self, alias: &str, column: &str, kind: Kind, shown: Treatment) {
         let c = format!("{alias}.\"{column}\"");
         let _ = match shown {
             Treatment::Full => write!(self.text, "{c}"),

@@ -273,7 +273,7 @@ impl<'a> Compiler<'a> {
         count: usize,
     ) -> Result<(usize, Object, usize)> {
         let step = self.reserve();
-        let (mut select, row) = Select::rows(self.view, self.dialect, ty.id);
+        let (mut select, row) = Select::some_rows(self.view, self.dialect, ty.id);
         select.with_key(slot, true);
         let (object, cost) = self.object(&mut select, row, ty, step, inner, &["Node"])?;
         let version = select.version();
@@ -358,7 +358,7 @@ impl<'a> Compiler<'a> {
         let view: &'a View = self.view;
         let new = |dialect| match parent {
             None => Select::rows(view, dialect, ty.id),
-            Some(_) => Select::children(view, dialect, ty.id),
+            Some(_) => Select::some_rows(view, dialect, ty.id),
         };
         let (mut select, row) = new(self.dialect);
         select.order(&order, backward);

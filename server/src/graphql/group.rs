@@ -20,7 +20,7 @@ const COST: usize = 100;
 pub fn compile<'a>(compiler: &mut Compiler<'a>, ty: &'static Type, wanted: &Wanted<'a>) -> Result<(Root, usize)> {
     let keys = keys(compiler, ty, wanted)?;
     let view = compiler.view;
-    let (mut select, row) = Select::rows(view, compiler.dialect, ty.id);
+    let (mut select, row) = Select::all_rows(view, compiler.dialect, ty.id);
     let mut columns = Vec::with_capacity(keys.len());
     for key in &keys {
         let from = match key.over {

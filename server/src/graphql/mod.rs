@@ -211,7 +211,7 @@ impl From<Error> for Refused {
             _ => AnswerStatus::RequestError,
         };
         if matches!(status, AnswerStatus::Internal | AnswerStatus::Unavailable) {
-            tracing::error!(error = %error, "a request failed");
+            crate::telemetry::failure(&error);
         }
         let error =
             serde_json::json!({ "message": error.client_text(), "extensions": { "code": error.code().as_str() } });

@@ -94,7 +94,9 @@ pub fn group_keys(class: &ViewClass, ty: &Type) -> Vec<GroupKey> {
             Shown::Scalar(i, field) if i > 0 => out.extend(keys_of(ty, None, i, field)),
             Shown::One(over, reference, to) => {
                 for (i, field) in scalars(class, to).filter(|(i, f)| *i > 0 && f.kind == Kind::Text) {
-                    out.extend(keys_of(to, Some((over, reference)), i, field));
+                    let keys = keys_of(to, Some((over, reference)), i, field);
+                    // a name means the same in every class: the type's own field keeps it
+                    out.extend(keys.into_iter().filter(|k| ty.field(&k.name).is_none()));
                 }
             }
             _ => {}
@@ -164,4 +166,30 @@ pub fn order_value(field: &Field) -> String {
 /// Plurals that are also a word of the root must not collide with it.
 pub fn root_list(ty: &Type) -> String {
     camel(ty.plural)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_things_of_a_type_have_one_name() {
+        let class = ViewClass::whole();
+        for ty in types(&class) {
+            let mut names = HashSet::new();
+            for shown in fields(&class, ty) {
+                let name = match shown {
+                    Shown::Scalar(_, f) | Shown::One(_, f, _) => f.name.clone(),
+                    Shown::Many(list, _) => list.name.to_string(),
+                };
+                assert!(names.insert(name.clone()), "{}.{name}", ty.name);
+            }
+            let mut keys = HashSet::new();
+            for key in group_keys(&class, ty) {
+                assert!(keys.insert(key.name.clone()), "{}Key.{}", ty.name, key.name);
+            }
+        }
+    }
 }
