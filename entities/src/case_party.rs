@@ -3,7 +3,7 @@ use crate::prelude::*;
 /// Organisation that is invited to a case.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, Catalogued)]
 #[sea_orm(table_name = "case_party")]
-#[catalogue(name = "CaseParty")]
+#[catalogue(name = "CaseParty", plural = "caseParties")]
 pub struct Model {
     /// Key of the invitation
     #[sea_orm(primary_key, auto_increment = false)]

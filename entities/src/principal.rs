@@ -3,7 +3,19 @@ use crate::prelude::*;
 /// Person or service account that uses the hub.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, Catalogued)]
 #[sea_orm(table_name = "principal")]
-#[catalogue(name = "Principal")]
+#[catalogue(
+    name = "Principal",
+    membership = Membership {
+        name: "deputies",
+        holder: Holder::Organisation,
+        code: None,
+        sql: "SELECT d.to_principal_id FROM delegation d JOIN principal p ON p.id = d.from_principal_id \
+              WHERE p.organisation_id = {holder} \
+              UNION SELECT d.from_principal_id FROM delegation d JOIN principal p ON p.id = d.to_principal_id \
+              WHERE p.organisation_id = {holder}",
+        doc: "people who act, or acted, for the organisation's people, and those for whom its people do",
+    }
+)]
 pub struct Model {
     /// Shown as author of a message or an answer
     #[sea_orm(primary_key, auto_increment = false)]
