@@ -162,6 +162,8 @@ impl Gather<'_> {
             for object in everything {
                 self.include(id, object, Named::default());
             }
+        }
+        for id in [ended, suspended, unsigned, offered] {
             self.field(id, "customer", "city", "full", None);
         }
         if let Some(row) = self.agreements.iter_mut().find(|a| a.id == offered) {

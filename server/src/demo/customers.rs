@@ -145,7 +145,7 @@ impl Customers {
         }
         let secret = self.named("Donauwerk").id;
         join(secret, cast.people.bruno);
-        join(secret, cast.people.svea);
+        join(secret, cast.people.sven);
         // a German rep on an Austrian account: the team counts beside the territory
         join(self.named("Wiener").id, cast.people.anna);
         rows
@@ -165,7 +165,7 @@ fn customer(seed: &mut Seed, cast: &Cast, n: usize, line: &Line) -> customer::Mo
         // in charge of a customer whose name it does not know
         ("Alpenstahl AG", _) => Some(cast.bergmann),
         (_, "FR") => (n % 3 != 0).then_some(cast.dauphin),
-        _ => (n % 3 != 2).then_some(cast.bergmann),
+        _ => (n % 3 == 0).then_some(cast.bergmann),
     };
     let owner = match region {
         "DE" => cast.people.anna,
