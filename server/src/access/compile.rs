@@ -23,7 +23,7 @@ use uuid::Uuid;
 use super::{
     convert::{Convert, SELF},
     facts::{Agreement, Facts},
-    pred::{Pred, always, and, never, not, or},
+    pred::{Pred, always, and, given, never, not, or, tidy},
     roster::Seat,
     scope::in_force,
     treat::Treatment,
@@ -213,14 +213,15 @@ impl Compiler<'_> {
                 view.fields[field] = levels_of(levels);
             }
         }
-        view.row = or(gates.into_iter().map(|(forbid, permits)| and([or(permits), not(forbid)])));
-        // a field that is shown in every row of the view needs no condition of its own
+        let row = or(gates.into_iter().map(|(forbid, permits)| and([or(permits), not(forbid)])));
+        view.row = tidy(&row);
+        // a field is asked for in rows of the view only: what they all satisfy needs no test of its own
         for field in &mut view.fields {
-            if let [(p, _), ..] = &mut field.levels[..]
-                && *p == view.row
-            {
-                *p = always();
-                field.levels.truncate(1);
+            for (p, _) in &mut field.levels {
+                *p = given(&view.row, &tidy(&given(&row, p)));
+            }
+            if let Some(all) = field.levels.iter().position(|(p, _)| p.is_always()) {
+                field.levels.truncate(all + 1);
             }
         }
         Ok(view)

@@ -204,11 +204,17 @@ impl Sql {
             Pred::Const(b) => self.add(if *b { "1 = 1" } else { "1 = 0" }),
             Pred::And(all) => self.joined(ty, alias, all, " AND "),
             Pred::Or(all) => self.joined(ty, alias, all, " OR "),
-            Pred::Not(inner) => {
-                self.push("NOT (");
-                self.pred(ty, alias, inner);
-                self.push(")");
-            }
+            Pred::Not(inner) => match &**inner {
+                Pred::Has(field) => {
+                    self.column(alias, ty.fields[*field].column);
+                    self.push(" IS NULL");
+                }
+                inner => {
+                    self.push("NOT (");
+                    self.pred(ty, alias, inner);
+                    self.push(")");
+                }
+            },
             Pred::If(cond, yes, no) => {
                 self.push("CASE WHEN ");
                 self.pred(ty, alias, cond);

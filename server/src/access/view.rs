@@ -42,8 +42,8 @@ pub struct TypeView {
     pub fields: Vec<FieldView>,
 }
 
-/// How a field is shown, fullest first: the first level whose condition holds for the row decides,
-/// and none means hidden.
+/// How a field is shown in a row of the view, fullest first: the first level whose condition holds
+/// decides, and none means hidden. The conditions count in rows of the view only.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FieldView {
     pub levels: Vec<(Arc<Pred>, Treatment)>,

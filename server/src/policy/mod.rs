@@ -2,6 +2,7 @@
 //! and sorted by what it speaks of. A set that cannot be compiled to SQL is never taken.
 
 mod check;
+pub mod matrix;
 pub mod schema;
 mod source;
 

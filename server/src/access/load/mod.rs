@@ -2,6 +2,7 @@
 //! one write transaction; what is not committed was never there. It has no view, because it serves
 //! nobody who asks over a network: whoever runs a system command holds the database already.
 
+mod lift;
 mod postgres;
 mod sqlite;
 
@@ -65,6 +66,35 @@ impl std::fmt::Display for Reason {
     }
 }
 
+/// Rows of one entity, ready to be written by the catalogue.
+pub struct Batch {
+    pub ty: &'static Type,
+    /// Values of all fields, in the order of [`Type::fields`].
+    pub rows: Vec<Vec<Value>>,
+}
+
+impl Batch {
+    /// A value that is not set is null.
+    pub fn of<E: EntityTrait>(rows: impl IntoIterator<Item = E::ActiveModel>) -> Result<Self> {
+        let ty = type_of(E::default().table_name())?;
+        let columns: Result<Vec<_>> =
+            E::Column::iter().map(|column| Ok((column, place(ty, column.as_str())?))).collect();
+        let columns = columns?;
+        let row = |row: E::ActiveModel| {
+            let mut out = vec![Value::Null; ty.fields.len()];
+            for (column, at) in &columns {
+                if let Some(value) = row.get(*column).into_value() {
+                    let field = &ty.fields[*at];
+                    let unknown = || Error::internal(format!("`{}.{}` has an unknown kind", ty.table, field.column));
+                    out[*at] = of_orm(value, field.kind).ok_or_else(unknown)?;
+                }
+            }
+            Ok(out)
+        };
+        Ok(Batch { ty, rows: rows.into_iter().map(row).collect::<Result<_>>()? })
+    }
+}
+
 /// The database's answer to a batch: it took the rows but those named, or the transaction is lost.
 type Outcome = Result<Vec<Refusal>>;
 
@@ -83,13 +113,12 @@ impl Db {
 impl Load {
     /// Inserts rows of one entity. A value that is not set is null.
     pub async fn insert_many<E: EntityTrait>(&mut self, rows: Vec<E::ActiveModel>) -> Result<()> {
-        let ty = type_of(E::default().table_name())?;
-        let columns: Vec<usize> = (0..ty.fields.len()).collect();
-        for chunk in rows.chunks(CHUNK) {
-            let rows: Result<Vec<_>> = chunk.iter().map(|row| values::<E>(ty, row)).collect();
-            self.insert(ty, &columns, &rows?).await?;
-        }
-        Ok(())
+        self.insert_batch(&Batch::of::<E>(rows)?).await
+    }
+
+    pub async fn insert_batch(&mut self, batch: &Batch) -> Result<()> {
+        let columns: Vec<usize> = (0..batch.ty.fields.len()).collect();
+        self.insert(batch.ty, &columns, &batch.rows).await
     }
 
     /// Inserts rows by the catalogue: `columns` are indices of [`Type::fields`], each row has their
@@ -155,6 +184,23 @@ impl Load {
         }
     }
 
+    /// The first row, by key, with this text in the field.
+    pub async fn first_with(&mut self, ty: &Type, field: usize, text: &str) -> Result<Option<Uuid>> {
+        match &mut self.door {
+            Door::Postgres(writer) => writer.first_with(ty, field, text).await,
+            Door::Sqlite(writer) => writer.first_with(ty, field, text),
+        }
+    }
+
+    /// Promises that very many right rows of this type follow. Where that pays, and the table is empty, its
+    /// keys are checked and its indexes built at the end; others wait for the table until then.
+    pub async fn expect_many(&mut self, ty: &Type) -> Result<()> {
+        match &mut self.door {
+            Door::Postgres(writer) => writer.lift(ty).await,
+            Door::Sqlite(_) => Ok(()),
+        }
+    }
+
     pub async fn is_empty(&mut self, ty: &Type) -> Result<bool> {
         match &mut self.door {
             Door::Postgres(writer) => writer.is_empty(ty).await,
@@ -180,18 +226,9 @@ fn type_of(table: &str) -> Result<&'static Type> {
     ty.ok_or_else(|| Error::internal(format!("table `{table}` is not in the catalogue")))
 }
 
-fn values<E: EntityTrait>(ty: &Type, row: &E::ActiveModel) -> Result<Vec<Value>> {
-    let mut out = vec![Value::Null; ty.fields.len()];
-    for column in E::Column::iter() {
-        let name = column.as_str();
-        let at = ty.fields.iter().position(|field| field.column == name);
-        let at = at.ok_or_else(|| Error::internal(format!("`{}.{name}` is not in the catalogue", ty.table)))?;
-        if let Some(value) = row.get(column).into_value() {
-            let unknown = || Error::internal(format!("`{}.{name}` has an unknown kind of value", ty.table));
-            out[at] = of_orm(value, ty.fields[at].kind).ok_or_else(unknown)?;
-        }
-    }
-    Ok(out)
+fn place(ty: &Type, column: &str) -> Result<usize> {
+    let at = ty.fields.iter().position(|field| field.column == column);
+    at.ok_or_else(|| Error::internal(format!("`{}.{column}` is not in the catalogue", ty.table)))
 }
 
 fn of_orm(value: sea_orm::Value, kind: Kind) -> Option<Value> {

@@ -12,7 +12,7 @@ use futures_util::{SinkExt, future::try_join_all};
 use tokio_postgres::{Client, NoTls, error::SqlState, types::ToSql};
 use uuid::Uuid;
 
-use super::{Outcome, Reason, Refusal, names};
+use super::{Outcome, Reason, Refusal, lift::Lifted, names};
 use crate::{
     access::connect::DatabaseUrl,
     catalogue::{Type, Value},
@@ -23,7 +23,10 @@ use crate::{
 const PIECE: usize = 64 * 1024;
 
 /// Dropping the client closes the connection, and the server takes back what was not committed.
-pub(super) struct Writer(Client);
+pub(super) struct Writer {
+    client: Client,
+    lifted: Lifted,
+}
 
 #[derive(Clone, Copy)]
 enum Batch<'a> {
@@ -65,7 +68,7 @@ impl Writer {
         client
             .batch_execute("BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL application_name = 'entente load'")
             .await?;
-        Ok(Writer(client))
+        Ok(Writer { client, lifted: Lifted::default() })
     }
 
     pub(super) async fn copy(&mut self, ty: &Type, columns: &[usize], rows: &[Vec<Value>]) -> Result<()> {
@@ -91,16 +94,16 @@ impl Writer {
             if part.is_empty() {
                 continue;
             }
-            self.0.batch_execute("SAVEPOINT batch").await?;
+            self.client.batch_execute("SAVEPOINT batch").await?;
             let outcome = match batch {
                 Batch::New(rows) => self.send(ty, columns, &rows[part.clone()]).await,
                 Batch::Kept(rows) => self.update(ty, columns, &rows[part.clone()]).await,
             };
             match outcome {
-                Ok(()) => self.0.batch_execute("RELEASE SAVEPOINT batch").await?,
+                Ok(()) => self.client.batch_execute("RELEASE SAVEPOINT batch").await?,
                 Err(Fault::Lost(error)) => return Err(error),
                 Err(Fault::Row(reason)) => {
-                    self.0.batch_execute("ROLLBACK TO SAVEPOINT batch; RELEASE SAVEPOINT batch").await?;
+                    self.client.batch_execute("ROLLBACK TO SAVEPOINT batch; RELEASE SAVEPOINT batch").await?;
                     if part.len() == 1 {
                         refusals.push(Refusal { row: part.start, reason });
                     } else {
@@ -115,7 +118,7 @@ impl Writer {
 
     async fn send(&self, ty: &Type, columns: &[usize], rows: &[Vec<Value>]) -> std::result::Result<(), Fault> {
         let sql = format!("COPY \"{}\" ({}) FROM STDIN", ty.table, names(ty, columns));
-        let sink = self.0.copy_in::<_, Cursor<String>>(&sql).await.map_err(Fault::of)?;
+        let sink = self.client.copy_in::<_, Cursor<String>>(&sql).await.map_err(Fault::of)?;
         futures_util::pin_mut!(sink);
         let mut piece = String::with_capacity(PIECE + PIECE / 8);
         for row in rows {
@@ -143,7 +146,7 @@ impl Writer {
             format!("\"{}\" = ${}{}", field.column, at + 2, cast(field.kind))
         });
         let sql = format!("UPDATE \"{}\" SET {} WHERE \"id\" = $1", ty.table, set.collect::<Vec<_>>().join(", "));
-        let statement = self.0.prepare(&sql).await.map_err(Fault::of)?;
+        let statement = self.client.prepare(&sql).await.map_err(Fault::of)?;
         let rows: Vec<(Uuid, Vec<Option<String>>)> =
             rows.iter().map(|(id, row)| (*id, row.iter().map(text).collect())).collect();
         // sent one behind the other without waiting for each answer
@@ -152,14 +155,14 @@ impl Writer {
                 .chain(row.iter().map(|v| v as &(dyn ToSql + Sync)))
                 .collect();
             let statement = &statement;
-            async move { self.0.execute(statement, &parameters).await }
+            async move { self.client.execute(statement, &parameters).await }
         });
         try_join_all(sent).await.map_err(Fault::of).map(|_| ())
     }
 
     pub(super) async fn existing(&mut self, ty: &Type, ids: &[Uuid]) -> Result<HashSet<Uuid>> {
         let sql = format!("SELECT \"id\" FROM \"{}\" WHERE \"id\" = ANY($1)", ty.table);
-        let rows = self.0.query(&sql, &[&ids]).await?;
+        let rows = self.client.query(&sql, &[&ids]).await?;
         rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
 
@@ -171,7 +174,7 @@ impl Writer {
             _ => "",
         };
         let sql = format!("SELECT \"id\", \"{}\"{cast} FROM \"{}\" WHERE \"id\" = ANY($1)", field.column, ty.table);
-        let rows = self.0.query(&sql, &[&ids]).await?;
+        let rows = self.client.query(&sql, &[&ids]).await?;
         let value = |row: &tokio_postgres::Row| -> Result<Value> {
             Ok(match field.kind {
                 Kind::Id => row.try_get::<_, Option<Uuid>>(1)?.into(),
@@ -194,7 +197,7 @@ impl Writer {
 
     pub(super) async fn keyed(&mut self, ty: &Type, source: &str, keys: &[String]) -> Result<HashMap<String, Uuid>> {
         let sql = "SELECT key, object_id FROM external_key WHERE object_type = $1 AND source = $2 AND key = ANY($3)";
-        let rows = self.0.query(sql, &[&ty.name, &source, &keys]).await?;
+        let rows = self.client.query(sql, &[&ty.name, &source, &keys]).await?;
         rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
     }
 
@@ -202,20 +205,35 @@ impl Writer {
         let (keys, ids): (Vec<&str>, Vec<Uuid>) = keys.iter().map(|(key, id)| (key.as_str(), *id)).unzip();
         let sql = "INSERT INTO external_key (object_type, source, key, object_id) \
                    SELECT $1, $2, k, o FROM unnest($3::text[], $4::uuid[]) AS new (k, o)";
-        self.0.execute(sql, &[&ty.name, &source, &keys, &ids]).await?;
+        self.client.execute(sql, &[&ty.name, &source, &keys, &ids]).await?;
         Ok(())
+    }
+
+    pub(super) async fn first_with(&mut self, ty: &Type, field: usize, text: &str) -> Result<Option<Uuid>> {
+        let column = ty.fields[field].column;
+        let sql = format!("SELECT \"id\" FROM \"{}\" WHERE \"{column}\" = $1 ORDER BY \"id\" LIMIT 1", ty.table);
+        let row = self.client.query_opt(&sql, &[&text]).await?;
+        row.map(|row| Ok(row.try_get(0)?)).transpose()
     }
 
     pub(super) async fn is_empty(&mut self, ty: &Type) -> Result<bool> {
         let sql = format!("SELECT NOT EXISTS (SELECT 1 FROM \"{}\")", ty.table);
-        Ok(self.0.query_one(&sql, &[]).await?.try_get(0)?)
+        Ok(self.client.query_one(&sql, &[]).await?.try_get(0)?)
+    }
+
+    pub(super) async fn lift(&mut self, ty: &Type) -> Result<()> {
+        if self.is_empty(ty).await? {
+            self.lifted.lift(&self.client, ty.table).await?;
+        }
+        Ok(())
     }
 
     pub(super) async fn commit(self, grown: &[&str]) -> Result<()> {
+        self.lifted.build(&self.client).await?;
         for table in grown {
-            self.0.batch_execute(&format!("ANALYZE \"{table}\"")).await?;
+            self.client.batch_execute(&format!("ANALYZE \"{table}\"")).await?;
         }
-        Ok(self.0.batch_execute("COMMIT").await?)
+        Ok(self.client.batch_execute("COMMIT").await?)
     }
 }
 

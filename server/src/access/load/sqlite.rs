@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use entities::{Decimal, Instant, meta::Kind};
 use rusqlite::{
-    Connection, ErrorCode, OpenFlags, Row, ToSql, params,
+    Connection, ErrorCode, OpenFlags, OptionalExtension, Row, ToSql, params,
     types::{ToSqlOutput, Type as CellType, Value as Cell, ValueRef},
 };
 use uuid::Uuid;
@@ -113,6 +113,12 @@ impl Writer {
             statement.execute(params![ty.name, source, key, id.as_bytes()])?;
         }
         Ok(())
+    }
+
+    pub(super) fn first_with(&mut self, ty: &Type, field: usize, text: &str) -> Result<Option<Uuid>> {
+        let column = ty.fields[field].column;
+        let sql = format!("SELECT \"id\" FROM \"{}\" WHERE \"{column}\" = ? ORDER BY \"id\" LIMIT 1", ty.table);
+        Ok(self.0.query_row(&sql, [text], |row| id(row, 0)).optional()?)
     }
 
     pub(super) fn is_empty(&mut self, ty: &Type) -> Result<bool> {
