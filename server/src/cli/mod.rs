@@ -2,6 +2,7 @@
 //! and an exit code: 1 a check said no, 2 wrong use or configuration, more for failures.
 
 mod demo;
+mod generate;
 mod import;
 mod migrate;
 mod policy;
@@ -59,6 +60,8 @@ enum Command {
     /// Bring the database's tables to this version, or back
     #[command(subcommand)]
     Migrate(migrate::Migrate),
+    /// Make a world of any size, the same for the same seed
+    Generate(generate::Generate),
     /// Take rows from CSV, all or none
     Import(import::Import),
     /// Print a bearer token for a seat
@@ -103,6 +106,7 @@ async fn dispatch(cli: Cli) -> Result<()> {
         Command::Demo(demo) => demo.run(&settings).await,
         Command::Serve(serve) => serve.run(&settings).await,
         Command::Migrate(migrate) => migrate.run(&settings).await,
+        Command::Generate(generate) => generate.run(&settings).await,
         Command::Import(import) => import.run(&settings).await,
         Command::Token(token) => token.run(&settings).await,
         Command::Schema(schema) => schema.run(&settings).await,
