@@ -1,0 +1,13 @@
+//! Every test that goes through a door of the hub, in one binary. See `harness` for how to write one;
+//! a new module is a `mod` line and a line in `main`.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that cannot go on fails, and says so")]
+
+mod harness;
+mod http;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    harness::run(vec![http::tests()])
+}
