@@ -1,6 +1,8 @@
 //! The catalogue: every type, field and relation of the hub, read off the entities once at start.
 //! Cedar schema, GraphQL schema, plans, import, export and documentation derive from it.
 
+#[cfg(test)]
+mod drift;
 mod names;
 mod value;
 
