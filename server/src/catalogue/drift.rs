@@ -28,6 +28,13 @@ fn the_checked_in_cedar_schema_is_current() {
     assert!(now == kept, "run `cargo run -- policy schema > policies/schema.cedarschema` and read the difference");
 }
 
+#[test]
+fn the_policy_in_the_readme_is_the_one_in_force() {
+    let (readme, policies) = (read("README.md"), read("policies/demand.cedar"));
+    let shown = readme.split("```cedar\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    assert!(policies.contains(shown.trim()), "the README shows another policy than policies/demand.cedar");
+}
+
 /// Sources that name the entity, without demo data and tests.
 fn naming(words: &[&str], folder: &Path, found: &mut Vec<String>) {
     for entry in fs::read_dir(folder).unwrap() {
