@@ -424,6 +424,10 @@ impl<'a> Compiler<'a> {
                 (Parent { step: of, key, slot: PARENTS + compiler.parents - 1 }, by)
             })
         };
+        if !needs_rows {
+            // nothing can wait for rows that nobody asked for, so this was the last place given out
+            self.steps.truncate(step);
+        }
         if list.count.is_some() {
             let (mut count, row) = new(self.dialect);
             if let Some(filter) = &filter {
