@@ -47,21 +47,33 @@ struct Size {
     depth: usize,
     aliases: usize,
     directives: usize,
+    /// Lists of introspection in each other, each of which multiplies the answer.
+    lists: usize,
 }
+
+/// What a tool asks needs one; two leave room.
+const INTROSPECTION_LISTS: usize = 2;
 
 impl Size {
     fn add(&mut self, other: Size) {
         self.fields = self.fields.saturating_add(other.fields);
         self.depth = self.depth.max(other.depth);
+        self.lists = self.lists.max(other.lists);
         self.aliases = self.aliases.saturating_add(other.aliases);
         self.directives = self.directives.saturating_add(other.directives);
     }
 }
 
-/// Names, numbers, strings and signs, counted without a parser: a parser's work must be bounded too.
-pub fn tokens(text: &str) -> usize {
+/// How deep brackets of any kind may stand in each other: parsing, validation and planning all descend
+/// on the stack. Far more than the deepest document and filter that the other limits let through.
+const BRACKETS: usize = 128;
+
+/// Names, numbers, strings and signs, and the deepest nesting of brackets, counted without a parser: a
+/// parser's work must be bounded too.
+pub fn tokens(text: &str) -> (usize, usize) {
     let bytes = text.as_bytes();
     let (mut i, mut count) = (0, 0);
+    let (mut open, mut deepest) = (0usize, 0);
     while i < bytes.len() {
         match bytes[i] {
             b' ' | b'\t' | b'\n' | b'\r' | b',' => i += 1,
@@ -90,25 +102,36 @@ pub fn tokens(text: &str) -> usize {
                     i += 1;
                 }
             }
-            _ => {
+            sign => {
+                match sign {
+                    b'{' | b'[' | b'(' => open += 1,
+                    b'}' | b']' | b')' => open = open.saturating_sub(1),
+                    _ => {}
+                }
+                deepest = deepest.max(open);
                 count += 1;
                 i += 1;
             }
         }
     }
-    count
+    (count, deepest)
 }
 
 impl Document {
     pub fn parse(text: &str, operation: Option<&str>, limits: &Limits, id: u64) -> Result<Self> {
-        let count = tokens(text);
+        let (count, nested) = tokens(text);
         if count > limits.tokens {
             let limit = limits.tokens;
             return Err(Error::Cost(format!(
                 "the document has {count} tokens, more than the limit of {limit}; split it"
             )));
         }
-        let ast = async_graphql::parser::parse_query(text).map_err(|e| Error::Parse(e.to_string()))?;
+        if nested > BRACKETS {
+            return Err(Error::Cost(format!(
+                "the document nests {nested} brackets, more than the limit of {BRACKETS}; ask for less at once"
+            )));
+        }
+        let ast = async_graphql::parser::parse_query(text).map_err(|e| Error::Parse(sentence(&e)))?;
         check(&ast, limits)?;
         let operation = operation.map(Name::new);
         let mut document =
@@ -176,6 +199,16 @@ impl Document {
             }
         }
         Ok(())
+    }
+}
+
+/// The parser draws a picture of several lines; its last one says what it missed.
+fn sentence(error: &async_graphql::parser::Error) -> String {
+    let text = error.to_string();
+    let reason = text.lines().last().unwrap_or_default().trim().trim_start_matches("= ").trim_end_matches('.');
+    match error.positions().next() {
+        Some(at) => format!("the document is no GraphQL at line {} column {}: {reason}", at.line, at.column),
+        None => format!("the document is no GraphQL: {reason}"),
     }
 }
 
@@ -262,10 +295,17 @@ fn size<'a>(
         match &item.node {
             Selection::Field(field) => {
                 let mut inner = size(&field.node.selection_set.node, ast, known, open)?;
-                // introspection nests deeper than any data, and its size is that of the schema
-                if field.node.name.node.starts_with("__") {
-                    inner.depth = 0;
+                let name = field.node.name.node.as_str();
+                // introspection nests deeper than any data, but must not walk the schema in circles
+                if name.starts_with("__") {
+                    if inner.lists > INTROSPECTION_LISTS {
+                        return Err(Error::Cost(format!(
+                            "`{name}` nests more than {INTROSPECTION_LISTS} lists of fields or types; ask for the types by name"
+                        )));
+                    }
+                    inner = Size { depth: 0, lists: 0, ..inner };
                 }
+                inner.lists += usize::from(matches!(name, "fields" | "inputFields" | "interfaces" | "possibleTypes"));
                 inner.depth += 1;
                 inner.fields = inner.fields.saturating_add(1);
                 inner.aliases = inner.aliases.saturating_add(usize::from(field.node.alias.is_some()));
@@ -312,9 +352,10 @@ mod tests {
 
     #[test]
     fn tokens_are_counted_as_the_specification_names_them() {
-        assert_eq!(tokens("{ a(b: \"x y\", c: -1.5) # d\n}"), 12 - 1);
-        assert_eq!(tokens("\"\"\"a \\\"\"\" b\"\"\""), 1);
-        assert_eq!(tokens("\"unterminated"), 1);
+        assert_eq!(tokens("{ a(b: \"x y\", c: -1.5) # d\n}"), (12 - 1, 2));
+        assert_eq!(tokens("\"\"\"a \\\"\"\" b\"\"\""), (1, 0));
+        assert_eq!(tokens("\"unterminated ["), (1, 0));
+        assert_eq!(tokens("]}{[)"), (5, 2));
     }
 
     #[test]

@@ -129,10 +129,21 @@ pub fn cell(cell: Cell<'_>, write: Write, codec: &Codec, out: &mut Vec<u8>) {
             out.extend(text.bytes().map(|b| b.to_ascii_uppercase()));
             out.push(b'"');
         }
-        (Cell::Text(text), Write::Json) => out.extend_from_slice(text.as_bytes()),
+        (Cell::Text(text), Write::Json) => json(text, out),
         (Cell::Text(text), _) => string(text, out),
         // a key is never shown as it is
         (Cell::Id(_), _) => out.extend_from_slice(b"null"),
+    }
+}
+
+/// The databases keep JSON with other spaces and orders of keys; the answer is the same from both.
+fn json(text: &str, out: &mut Vec<u8>) {
+    match serde_json::from_str::<serde_json::Value>(text) {
+        Ok(mut value) => {
+            value.sort_all_objects();
+            out.extend_from_slice(value.to_string().as_bytes());
+        }
+        Err(_) => out.extend_from_slice(b"null"),
     }
 }
 
