@@ -268,13 +268,13 @@ async fn attempt(
         refused.status = AnswerStatus::NotAQuery;
         return Err(refused);
     }
+    document.complete(&mut request.variables)?;
     if !seen {
         validate(&class.schema, &document, request).await?;
         let key =
             DocumentKey { class: class.id, query: request.query.clone(), operation: request.operation_name.clone() };
         engine.documents.insert(key, document.clone());
     }
-    document.complete(&mut request.variables)?;
     let codec = engine.codec(view.seat.organisation);
     let shape = shape(&document, &request.variables, &codec);
     let key = PlanKey { view: view.id, document: document.id, shape };
