@@ -418,10 +418,6 @@ impl<'a> Compiler<'a> {
             };
             list.parts.push((key.clone(), part));
         }
-        if !needs_rows {
-            // nothing refers to the step: only what is asked of rows could
-            self.steps.truncate(step);
-        }
         let parent_of = |compiler: &mut Self| {
             parent.map(|(of, key, by)| {
                 compiler.parents += 1;
