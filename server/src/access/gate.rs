@@ -58,7 +58,11 @@ impl Gate {
     /// The view of the caller's seat, if the caller holds it.
     pub async fn view(&self, caller: &Caller, now: Instant) -> Result<Arc<View>> {
         let view = self.seat_view(&caller.seat, now).await?;
-        Self::admit(view, caller, now)
+        // who is refused may hold the seat since the view was compiled
+        if view.held_by(caller.principal, now) || self.version().await? == view.version {
+            return Self::admit(view, caller, now);
+        }
+        self.fresh_view(caller, now).await
     }
 
     /// The same after an answer has shown that the shared data changed.

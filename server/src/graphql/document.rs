@@ -3,9 +3,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use async_graphql::Positioned;
 use async_graphql::{
-    Name,
+    Name, Pos, Positioned,
     parser::types::{
         Directive, DocumentOperations, ExecutableDocument, OperationDefinition, OperationType, Selection, SelectionSet,
     },
@@ -34,6 +33,8 @@ pub struct Document {
     pub ast: ExecutableDocument,
     pub operation: Option<Name>,
     pub roles: BTreeMap<Name, Role>,
+    /// Where arguments stand whose values come from variables.
+    pub bound: HashSet<Pos>,
     required: Vec<Name>,
     defaults: Vec<(Name, Json)>,
     /// Distinguishes documents in the key of a plan.
@@ -134,8 +135,15 @@ impl Document {
         let ast = async_graphql::parser::parse_query(text).map_err(|e| Error::Parse(sentence(&e)))?;
         check(&ast, limits)?;
         let operation = operation.map(Name::new);
-        let mut document =
-            Document { ast, operation, roles: BTreeMap::new(), required: Vec::new(), defaults: Vec::new(), id };
+        let mut document = Document {
+            ast,
+            operation,
+            roles: BTreeMap::new(),
+            bound: HashSet::new(),
+            required: Vec::new(),
+            defaults: Vec::new(),
+            id,
+        };
         document.read_variables()?;
         Ok(document)
     }
@@ -164,10 +172,10 @@ impl Document {
 
     fn read_variables(&mut self) -> Result<()> {
         let definition = self.definition()?.node.clone();
-        let mut roles = BTreeMap::new();
-        collect_roles(&definition.selection_set.node, &mut roles);
+        let (mut roles, mut bound) = (BTreeMap::new(), HashSet::new());
+        collect_roles(&definition.selection_set.node, &mut roles, &mut bound);
         for fragment in self.ast.fragments.values() {
-            collect_roles(&fragment.node.selection_set.node, &mut roles);
+            collect_roles(&fragment.node.selection_set.node, &mut roles, &mut bound);
         }
         for definition in &definition.variable_definitions {
             let name = definition.node.name.node.clone();
@@ -181,6 +189,7 @@ impl Document {
             }
         }
         self.roles = roles;
+        self.bound = bound;
         Ok(())
     }
 
@@ -221,9 +230,10 @@ fn role_of(argument: &str) -> Role {
     }
 }
 
-fn collect_roles(set: &SelectionSet, roles: &mut BTreeMap<Name, Role>) {
-    let mut note = |value: &Value, role: Role| {
+fn collect_roles(set: &SelectionSet, roles: &mut BTreeMap<Name, Role>, bound: &mut HashSet<Pos>) {
+    let mut note = |argument: &Positioned<Name>, value: &Value, role: Role| {
         walk(value, &mut |name| {
+            bound.insert(argument.pos);
             let held = roles.entry(name.clone()).or_insert(role);
             *held = (*held).max(role);
         })
@@ -231,14 +241,14 @@ fn collect_roles(set: &SelectionSet, roles: &mut BTreeMap<Name, Role>) {
     let mut inner: Vec<&SelectionSet> = Vec::new();
     for item in &set.items {
         for directive in item.node.directives() {
-            for (_, value) in &directive.node.arguments {
-                note(&value.node, Role::Value);
+            for (name, value) in &directive.node.arguments {
+                note(name, &value.node, Role::Value);
             }
         }
         match &item.node {
             Selection::Field(field) => {
                 for (name, value) in &field.node.arguments {
-                    note(&value.node, role_of(name.node.as_str()));
+                    note(name, &value.node, role_of(name.node.as_str()));
                 }
                 inner.push(&field.node.selection_set.node);
             }
@@ -247,7 +257,7 @@ fn collect_roles(set: &SelectionSet, roles: &mut BTreeMap<Name, Role>) {
         }
     }
     for set in inner {
-        collect_roles(set, roles);
+        collect_roles(set, roles, bound);
     }
 }
 

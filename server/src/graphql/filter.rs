@@ -123,22 +123,11 @@ fn scalar<'a>(
         let origin = origin_of(value).ok_or_else(|| Error::input(format!("`{here}` takes a value, not an object")))?;
         // a wrong value is told now, before anything runs
         let arg = expected.coerce(&value.json(), compiler.codec)?;
-        let slot = compiler.input(match (origin, value) {
-            (Origin::Literal(_), Node::List(items, ..)) if has_variable(value) => {
-                Input::Items { origins: items.iter().filter_map(origin_of).collect(), expected }
-            }
-            (Origin::Literal(_), _) => Input::Ready(arg),
-            (origin, _) => Input::Read { origin, expected },
+        let slot = compiler.input(match origin {
+            Origin::Literal(_) => Input::Ready(arg),
+            origin => Input::Read { origin, expected },
         });
         all.push(select.test(row, index, *test, slot));
     }
     Ok(())
-}
-
-fn has_variable(node: &Node) -> bool {
-    match node {
-        Node::Leaf(_, Origin::Variable { .. }) | Node::List(_, _, Origin::Variable { .. }) => true,
-        Node::List(items, ..) => items.iter().any(has_variable),
-        _ => false,
-    }
 }

@@ -237,8 +237,16 @@ async fn try_answer(app: &Arc<App>, caller: &Caller, mut request: Request) -> st
     let now = app.clock.now();
     let mut view = app.gate.view(caller, now).await?;
     for _ in 0..ATTEMPTS {
-        if let Some(body) = attempt(app, caller, &view, &mut request, now).await? {
-            return Ok(body);
+        match attempt(app, caller, &view, &mut request, now).await {
+            Ok(Some(body)) => return Ok(body),
+            Ok(None) => {}
+            // what a stale view does not know may be shared by now
+            Err(refused) if refused.status == AnswerStatus::RequestError => {
+                if app.gate.version().await? == view.version {
+                    return Err(refused);
+                }
+            }
+            Err(refused) => return Err(refused),
         }
         view = app.gate.fresh_view(caller, now).await?;
     }
@@ -268,6 +276,7 @@ async fn attempt(
         refused.status = AnswerStatus::NotAQuery;
         return Err(refused);
     }
+    document.complete(&mut request.variables)?;
     document.complete(&mut request.variables)?;
     if !seen {
         validate(&class.schema, &document, request).await?;
@@ -328,13 +337,22 @@ async fn validate(schema: &Schema, document: &Document, request: &Request) -> st
     if response.errors.is_empty() {
         return Ok(());
     }
-    let errors = response.errors.into_iter().map(|error| {
+    let mut errors: Vec<Json> = Vec::new();
+    for error in response.errors {
         let locations: Vec<Json> =
             error.locations.iter().map(|l| serde_json::json!({ "line": l.line, "column": l.column })).collect();
-        let code = Code::GraphqlValidationFailed.as_str();
-        serde_json::json!({ "message": error.message, "locations": locations, "extensions": { "code": code } })
-    });
-    Err(Refused { status: AnswerStatus::RequestError, errors: errors.collect() })
+        // a variable's value is told as it is when the document has been seen before
+        let bound = error.message.starts_with("Invalid value for argument")
+            && error.locations.iter().any(|at| document.bound.contains(at));
+        let code = if bound { Code::BadUserInput } else { Code::GraphqlValidationFailed };
+        let error = serde_json::json!({
+            "message": error.message, "locations": locations, "extensions": { "code": code.as_str() },
+        });
+        if !errors.contains(&error) {
+            errors.push(error);
+        }
+    }
+    Err(Refused { status: AnswerStatus::RequestError, errors })
 }
 
 async fn introspect(schema: &Schema, document: &Document, request: &Request) -> Json {

@@ -32,11 +32,6 @@ pub enum Input {
         origin: Origin,
         expected: Expected,
     },
-    /// A list that mixes values and variables.
-    Items {
-        origins: Vec<Origin>,
-        expected: Expected,
-    },
     /// The key of the person who asks, as a list.
     Me,
     /// One value of a cursor.

@@ -116,19 +116,15 @@ impl Run<'_> {
         Ok(match input {
             Input::Ready(arg) => arg.clone(),
             Input::Me => Arg::Ids(vec![self.me]),
-            Input::Read { origin, expected } => expected.coerce(origin.json(self.variables), self.codec)?,
-            Input::Items { origins, expected } => {
-                let items = Json::Array(origins.iter().map(|o| o.json(self.variables).clone()).collect());
-                expected.coerce(&items, self.codec)?
-            }
+            Input::Read { origin, expected } => expected.coerce(&origin.json(self.variables), self.codec)?,
             Input::Cursor { origin, list, index, argument } => {
-                let text = origin.json(self.variables).as_str();
-                let values = text.and_then(|t| self.codec.read_cursor(list, t)).ok_or_else(|| bad_cursor(argument))?;
+                let json = origin.json(self.variables);
+                let values = json.as_str().and_then(|t| self.codec.read_cursor(list, t)).ok_or_else(|| bad_cursor(argument))?;
                 values.into_iter().nth(*index).ok_or_else(|| bad_cursor(argument))?
             }
             Input::KeysOf { origin, ty } => {
                 let json = origin.json(self.variables);
-                let items = json.as_array().map_or(std::slice::from_ref(json), Vec::as_slice);
+                let items = json.as_array().map_or(std::slice::from_ref(&*json), Vec::as_slice);
                 let keys = items.iter().filter_map(Json::as_str).filter_map(|t| self.codec.read_id(t));
                 Arg::Ids(keys.filter(|(of, _)| of == ty).map(|(_, id)| id).collect())
             }
@@ -181,7 +177,7 @@ impl<'a> Writer<'a> {
             }
             Root::Nodes { ids, types } => {
                 let ids = ids.json(self.run.variables);
-                let items = ids.as_array().map_or(std::slice::from_ref(ids), Vec::as_slice);
+                let items = ids.as_array().map_or(std::slice::from_ref(&*ids), Vec::as_slice);
                 self.out.push(b'[');
                 for (i, item) in items.iter().enumerate() {
                     json::comma(&mut self.out, b'[');

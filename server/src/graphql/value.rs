@@ -1,6 +1,8 @@
 //! Arguments: what stands in the document and what comes in variables, as one tree that remembers
 //! where each leaf came from. What a plan depends on is read at once, the rest becomes an input.
 
+use std::borrow::Cow;
+
 use async_graphql::Name;
 use async_graphql_value::Value;
 use entities::{Decimal, Instant, meta::Kind};
@@ -19,6 +21,8 @@ use crate::{
 pub enum Origin {
     Literal(Json),
     Variable { name: String, path: Vec<Step> },
+    /// A list in the document with variables among its items.
+    List(Vec<Origin>),
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -31,7 +35,7 @@ pub enum Step {
 pub enum Node {
     Null,
     Leaf(Json, Origin),
-    /// The items, and the whole if they are all leaves of one origin.
+    /// The items, and the whole.
     List(Vec<Node>, Json, Origin),
     Object(IndexMap<String, Node>),
 }
@@ -45,7 +49,10 @@ impl Node {
             Value::List(items) => {
                 let nodes: Vec<Node> = items.iter().map(|v| Node::of(v, variables).unwrap_or(Node::Null)).collect();
                 let whole = Json::Array(nodes.iter().map(Node::json).collect());
-                Node::List(nodes, whole.clone(), Origin::Literal(whole))
+                let origins: Vec<Origin> = nodes.iter().map(Node::origin).collect();
+                let fixed = origins.iter().all(|origin| matches!(origin, Origin::Literal(_)));
+                let origin = if fixed { Origin::Literal(whole.clone()) } else { Origin::List(origins) };
+                Node::List(nodes, whole, origin)
             }
             Value::Object(fields) => Node::Object(
                 fields.iter().filter_map(|(k, v)| Some((k.to_string(), Node::of(v, variables)?))).collect(),
@@ -90,6 +97,13 @@ impl Node {
         }
     }
 
+    fn origin(&self) -> Origin {
+        match self {
+            Node::Leaf(_, origin) | Node::List(_, _, origin) => origin.clone(),
+            Node::Null | Node::Object(_) => Origin::Literal(self.json()),
+        }
+    }
+
     pub fn json(&self) -> Json {
         match self {
             Node::Null => Json::Null,
@@ -108,15 +122,18 @@ impl Node {
 }
 
 impl Origin {
-    pub fn json<'a>(&'a self, variables: &'a Map<String, Json>) -> &'a Json {
+    pub fn json<'a>(&'a self, variables: &'a Map<String, Json>) -> Cow<'a, Json> {
         match self {
-            Origin::Literal(json) => json,
+            Origin::Literal(json) => Cow::Borrowed(json),
             Origin::Variable { name, path } => {
                 let start = variables.get(name).unwrap_or(&Json::Null);
-                path.iter().fold(start, |json, step| match step {
+                Cow::Borrowed(path.iter().fold(start, |json, step| match step {
                     Step::Key(key) => json.get(key).unwrap_or(&Json::Null),
                     Step::Index(i) => json.get(i).unwrap_or(&Json::Null),
-                })
+                }))
+            }
+            Origin::List(items) => {
+                Cow::Owned(Json::Array(items.iter().map(|item| item.json(variables).into_owned()).collect()))
             }
         }
     }
@@ -137,7 +154,8 @@ pub fn shape(role: Role, json: Option<&Json>, out: &mut Vec<u8>, cursor_nulls: &
                 items.iter().filter_map(Json::as_str).filter_map(|t| t.split('_').next()).collect();
             types.sort_unstable();
             types.dedup();
-            out.extend(format!("[{}]", types.join(",")).bytes());
+            // how many there are decides what the plan costs
+            out.extend(format!("[{}*{}]", types.join(","), items.len()).bytes());
         }
         (_, Json::Null) => out.push(b'0'),
         (_, Json::Bool(b)) => out.push(if *b { b't' } else { b'f' }),

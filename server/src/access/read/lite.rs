@@ -46,8 +46,10 @@ fn connect(file: &Path) -> Result<Connection> {
     let connection =
         Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(Duration::from_secs(5))?;
+    // `like` must tell upper from lower case, as it does on PostgreSQL
     connection.execute_batch(
-        "PRAGMA query_only = ON; PRAGMA mmap_size = 268435456; PRAGMA cache_size = -4096; PRAGMA temp_store = MEMORY",
+        "PRAGMA query_only = ON; PRAGMA case_sensitive_like = ON; PRAGMA mmap_size = 268435456; \
+         PRAGMA cache_size = -4096; PRAGMA temp_store = MEMORY",
     )?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     rusqlite::vtab::array::load_module(&connection)?;
