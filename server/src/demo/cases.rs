@@ -159,7 +159,7 @@ fn case_of(
         root_cause: (n % 4 == 1).then(|| "hardness of the rubber out of range".into()),
         liable_id: (n % 4 == 1).then_some(cast.aqua),
         region: customer.region.clone(),
-        owner_id: Some(if n % 2 == 0 { cast.people.svea } else { cast.people.sven }),
+        owner_id: Some(if n.is_multiple_of(2) { cast.people.svea } else { cast.people.sven }),
         opened_at: seed.at(complaint.opened, 8),
         first_response_due: Some(seed.at(complaint.opened + 1, 8)),
         resolution_due: Some(seed.at(complaint.opened + 14, 17)),

@@ -164,8 +164,8 @@ fn customer(seed: &mut Seed, cast: &Cast, n: usize, line: &Line) -> customer::Mo
         ("K9 Kältetechnik GmbH" | "Donauwerk Sondertechnik GmbH", _) => None,
         // in charge of a customer whose name it does not know
         ("Alpenstahl AG", _) => Some(cast.bergmann),
-        (_, "FR") => (n % 3 != 0).then_some(cast.dauphin),
-        _ => (n % 3 == 0).then_some(cast.bergmann),
+        (_, "FR") => (!n.is_multiple_of(3)).then_some(cast.dauphin),
+        _ => n.is_multiple_of(3).then_some(cast.bergmann),
     };
     let owner = match region {
         "DE" => cast.people.anna,

@@ -25,8 +25,17 @@ struct Order<'a> {
     placed: i64,
     sold_by: Option<Uuid>,
     carrier: Option<Uuid>,
-    /// Product, quantity, discount in percent, supplier, lot.
-    lines: Vec<(Uuid, i64, i64, Option<Uuid>, Option<String>)>,
+    items: Vec<Item>,
+}
+
+struct Item {
+    product: Uuid,
+    qty: i64,
+    /// In percent.
+    discount: i64,
+    /// The supplier that delivers it.
+    source: Option<Uuid>,
+    lot: Option<String>,
 }
 
 pub(super) async fn insert(
@@ -84,7 +93,7 @@ fn ordinary<'a>(
         products.m20,
     ];
     let placed = -(10 + seed.pick(410));
-    let mut lines: Vec<(Uuid, i64, i64, Option<Uuid>, Option<String>)> = Vec::new();
+    let mut items: Vec<Item> = Vec::new();
     for _ in 0..=seed.pick(3) {
         let product = *seed.one_of(&assortment);
         let source = supplier(seed, cast, products, product);
@@ -92,12 +101,12 @@ fn ordinary<'a>(
             let maker = if who == cast.aqua { "AS" } else { "CM" };
             format!("{maker}-{}", 5_000 + seed.pick(4_000))
         });
-        if lines.iter().all(|l| l.0 != product) {
-            lines.push((product, 1 + seed.pick(most), 5 * seed.pick(5), source, lot));
+        if items.iter().all(|item| item.product != product) {
+            items.push(Item { product, qty: 1 + seed.pick(most), discount: 5 * seed.pick(5), source, lot });
         }
     }
     let carrier = (seed.pick(3) == 0).then_some(cast.lindner);
-    Order { customer, placed, sold_by: customer.assigned_partner_id, carrier, lines }
+    Order { customer, placed, sold_by: customer.assigned_partner_id, carrier, items }
 }
 
 /// Who delivers a part; pumps are made in the house.
@@ -117,7 +126,7 @@ fn special<'a>(cast: &Cast, customers: &'a Customers, products: &Products) -> Ve
         placed,
         sold_by: Some(sold_by),
         carrier: None,
-        lines: vec![(product, qty, 10, source, lot.map(String::from))],
+        items: vec![Item { product, qty, discount: 10, source, lot: lot.map(String::from) }],
     };
     vec![
         order("Chauffage", -70, cast.bergmann, products.sk40, 24, Some(cast.aqua), Some(SAFETY_LOT_A)),
@@ -148,28 +157,28 @@ fn rows(
     let day = |seed: &Seed, after: i64| seed.day(order.placed + after);
     let (mut total, mut cost) = (0, 0);
     let mut lines = Vec::new();
-    for (at, (product, qty, discount, source, lot)) in order.lines.iter().enumerate() {
-        let product = products.get(*product);
+    for (at, item) in order.items.iter().enumerate() {
+        let (product, qty) = (products.get(item.product), whole(item.qty));
         let (price, unit_cost) = (product.list_price.unwrap_or_default(), product.standard_cost.unwrap_or_default());
-        let net = order_line::net_amount(whole(*qty), price, whole(*discount)).unwrap_or_default();
+        let net = order_line::net_amount(qty, price, whole(item.discount)).unwrap_or_default();
         total += net.0;
-        cost += qty * unit_cost.0;
+        cost += item.qty * unit_cost.0;
         lines.push(order_line::Model {
             id: seed.id(),
             order_id: header,
             line_no: 10 * (at as i32 + 1),
             product_id: product.id,
-            qty: whole(*qty),
+            qty,
             uom: product.uom.clone(),
             unit_price: Some(price),
-            discount_pct: Some(whole(*discount)),
+            discount_pct: Some(whole(item.discount)),
             unit_cost: Some(unit_cost),
             net_amount: Some(net),
             ordered_on: day(seed, 0),
             requested_date: day(seed, 21),
             confirmed_date: confirmed(seed, order, status),
-            source_id: *source,
-            lot_no: lot.clone().filter(|_| gone),
+            source_id: item.source,
+            lot_no: item.lot.clone().filter(|_| gone),
             status: status.into(),
         });
     }
