@@ -548,10 +548,7 @@ impl<'v> Select<'v> {
         let (ty, alias) = self.source(row);
         let kind = CATALOGUE.ty(ty).fields[field].kind;
         let shown = self.shown(ty, &alias, field);
-        let text = match bucket {
-            Some(bucket) => bucketed(self.sql.dialect, &shown, kind, bucket),
-            None => self.collated(shown, kind),
-        };
+        let text = bucket.map_or(shown.clone(), |b| bucketed(self.sql.dialect, &shown, kind, b));
         self.select(text)
     }
 

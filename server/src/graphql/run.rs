@@ -119,7 +119,8 @@ impl Run<'_> {
             Input::Read { origin, expected } => expected.coerce(&origin.json(self.variables), self.codec)?,
             Input::Cursor { origin, list, index, argument } => {
                 let json = origin.json(self.variables);
-                let values = json.as_str().and_then(|t| self.codec.read_cursor(list, t)).ok_or_else(|| bad_cursor(argument))?;
+                let values =
+                    json.as_str().and_then(|t| self.codec.read_cursor(list, t)).ok_or_else(|| bad_cursor(argument))?;
                 values.into_iter().nth(*index).ok_or_else(|| bad_cursor(argument))?
             }
             Input::KeysOf { origin, ty } => {

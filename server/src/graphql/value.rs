@@ -20,7 +20,10 @@ use crate::{
 #[derive(Clone, Debug, PartialEq)]
 pub enum Origin {
     Literal(Json),
-    Variable { name: String, path: Vec<Step> },
+    Variable {
+        name: String,
+        path: Vec<Step>,
+    },
     /// A list in the document with variables among its items.
     List(Vec<Origin>),
 }
