@@ -5,9 +5,10 @@
 
 mod harness;
 mod http;
+mod rules;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    harness::run(vec![http::tests()])
+    harness::run(vec![http::tests(), rules::tests()])
 }
