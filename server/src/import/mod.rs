@@ -13,7 +13,6 @@ mod sheet;
 mod template;
 
 use std::{
-    fs,
     io::{self, Write},
     path::{Path, PathBuf},
 };
@@ -52,18 +51,10 @@ pub struct Args {
     pub keep_going: bool,
 }
 
-/// A plan and where its rows are.
+/// A plan and the rows for it.
 struct Job {
     plan: Plan,
-    rows: Place,
-}
-
-enum Place {
-    /// Opened already: standard input can be read only once.
-    Open(Sheet),
-    File(PathBuf),
-    /// In the mapping itself.
-    Given(Sheet),
+    sheet: Sheet,
 }
 
 /// What came of an import.
@@ -127,15 +118,11 @@ async fn take(db: &Db, clock: &Clock, args: &Args) -> Result<Outcome> {
         update: args.update,
         keys: Keys::default(),
         problems: Problems::default(),
-        progress: Progress::bytes(size(&jobs)),
+        progress: Progress::bytes(jobs.iter().map(|job| job.sheet.size).sum()),
     };
     let mut tables = Vec::new();
-    for Job { plan, rows } in jobs {
+    for Job { plan, mut sheet } in jobs {
         feed.progress.at(plan.ty.name);
-        let mut sheet = match rows {
-            Place::Open(sheet) | Place::Given(sheet) => sheet,
-            Place::File(path) => Sheet::open(&path, reading.clone())?,
-        };
         let counts = feed.table(&plan, &mut sheet).await?;
         tables.push((plan.ty.name, sheet.name, counts));
         // what points at rows that are not there would be reported as wrong, too
@@ -152,16 +139,6 @@ async fn take(db: &Db, clock: &Clock, args: &Args) -> Result<Outcome> {
     Ok(Outcome { tables, problems, kept })
 }
 
-/// How many bytes there are to read, if that can be known.
-fn size(jobs: &[Job]) -> Option<u64> {
-    let one = |job: &Job| match &job.rows {
-        Place::Open(_) => None,
-        Place::Given(_) => Some(0),
-        Place::File(path) => fs::metadata(path).map(|file| file.len()).ok(),
-    };
-    jobs.iter().map(one).sum()
-}
-
 fn file_job(mapping: Option<&Mapping>, ty: &str, path: &Path, reading: Reading, args: &Args) -> Result<Job> {
     let ty = plan::type_named(ty)?;
     let sheet = Sheet::open(path, reading)?;
@@ -176,29 +153,23 @@ fn file_job(mapping: Option<&Mapping>, ty: &str, path: &Path, reading: Reading, 
         }
     };
     let plan = plan.map_err(|error| Error::usage(format!("`{}`: {error}", sheet.name)))?;
-    let rows = if path == Path::new("-") { Place::Open(sheet) } else { Place::File(path.to_owned()) };
-    Ok(Job { plan, rows })
+    Ok(Job { plan, sheet })
 }
 
 /// All tables of a mapping. Each header is read now: a wrong name in the last is told before the first
 /// row of the first.
 fn folder_jobs(mapping: &Mapping, folder: &Path, reading: &Reading, args: &Args) -> Result<Vec<Job>> {
     let job = |(at, import): (usize, &Import)| {
-        let given = import.given(at + 1);
-        let path = import.file.as_ref().map(|file| folder.join(file)).unwrap_or_default();
-        let rows = match given {
-            Some(sheet) => Place::Given(sheet),
-            None => Place::File(path),
+        let open = |file: &String| Sheet::open(&folder.join(file), reading.clone());
+        let sheet = match import.given(at + 1) {
+            Some(sheet) => sheet,
+            None => open(import.file.as_ref().unwrap_or(&String::new()))?,
         };
-        let header = match &rows {
-            Place::Given(sheet) | Place::Open(sheet) => sheet.header.clone(),
-            Place::File(path) => Sheet::open(path, reading.clone())?.header,
-        };
-        let plan = Plan::mapped(mapping, import, &header, args.update).map_err(|error| {
+        let plan = Plan::mapped(mapping, import, &sheet.header, args.update).map_err(|error| {
             let file = import.file.as_deref().unwrap_or("rows");
             Error::usage(format!("mapping, import {} (`{}` from `{file}`): {error}", at + 1, import.ty))
         })?;
-        Ok(Job { plan, rows })
+        Ok(Job { plan, sheet })
     };
     mapping.imports.iter().enumerate().map(job).collect()
 }

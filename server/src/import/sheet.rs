@@ -42,6 +42,8 @@ pub(super) struct Sheet {
     /// The name to tell errors by.
     pub(super) name: String,
     pub(super) header: Vec<String>,
+    /// In bytes; a pipe does not say.
+    pub(super) size: Option<u64>,
     reading: Reading,
     rows: Rows,
     record: StringRecord,
@@ -82,18 +84,19 @@ pub(super) struct Unreadable {
 impl Sheet {
     pub(super) fn open(path: &Path, reading: Reading) -> Result<Self> {
         let unreadable = |cause: io::Error| Error::usage(format!("cannot read `{}` ({cause})", path.display()));
-        let (source, name): (Box<dyn Read + Send>, _) = if path == Path::new("-") {
-            (Box::new(io::stdin()), "stdin".to_owned())
+        let (source, name, size): (Box<dyn Read + Send>, _, _) = if path == Path::new("-") {
+            (Box::new(io::stdin()), "stdin".to_owned(), None)
         } else {
             let file = File::open(path).map_err(unreadable)?;
-            if file.metadata().map_err(unreadable)?.is_dir() {
+            let about = file.metadata().map_err(unreadable)?;
+            if about.is_dir() {
                 return Err(Error::usage(format!("`{}` is a folder, name a CSV file", path.display())));
             }
             let name =
                 path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
-            (Box::new(file), name)
+            (Box::new(file), name, about.is_file().then_some(about.len()))
         };
-        Sheet::read(source, name, reading)
+        Ok(Sheet { size, ..Sheet::read(source, name, reading)? })
     }
 
     pub(super) fn read(source: Box<dyn Read + Send>, name: String, reading: Reading) -> Result<Self> {
@@ -115,14 +118,14 @@ impl Sheet {
             return Err(Error::usage(format!("`{name}` has two columns `{twice}`, rename one")));
         }
         let rows = Rows::File(Box::new(reader));
-        Ok(Sheet { name, header, reading, rows, record: StringRecord::new(), done, told: 0 })
+        Ok(Sheet { name, header, size: None, reading, rows, record: StringRecord::new(), done, told: 0 })
     }
 
     /// Rows that are written in the mapping; a column that a row leaves out is empty.
     pub(super) fn given(name: String, header: Vec<String>, rows: Vec<StringRecord>) -> Self {
         let rows = Rows::Given(rows.into_iter(), 0);
         let (reading, done) = (Reading::default(), Arc::default());
-        Sheet { name, header, reading, rows, record: StringRecord::new(), done, told: 0 }
+        Sheet { name, header, size: Some(0), reading, rows, record: StringRecord::new(), done, told: 0 }
     }
 
     /// The next row that can be read, or why it cannot.
