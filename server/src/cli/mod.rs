@@ -2,6 +2,7 @@
 //! and an exit code: 1 a check said no, 2 wrong use or configuration, more for failures.
 
 mod demo;
+mod export;
 mod generate;
 mod import;
 mod migrate;
@@ -64,6 +65,8 @@ enum Command {
     Generate(generate::Generate),
     /// Take rows from CSV, all or none
     Import(import::Import),
+    /// Write the rows that a seat sees as CSV
+    Export(export::Export),
     /// Print a bearer token for a seat
     Token(token::Token),
     /// Print the GraphQL schema: the whole one, or what a seat sees of it
@@ -108,6 +111,7 @@ async fn dispatch(cli: Cli) -> Result<()> {
         Command::Migrate(migrate) => migrate.run(&settings).await,
         Command::Generate(generate) => generate.run(&settings).await,
         Command::Import(import) => import.run(&settings).await,
+        Command::Export(export) => export.run(&settings).await,
         Command::Token(token) => token.run(&settings).await,
         Command::Schema(schema) => schema.run(&settings).await,
         Command::Policy(policy) => policy.run(&settings).await,

@@ -1,0 +1,21 @@
+//! `entente export TYPE --as SEAT`
+
+use std::io::{self, BufWriter};
+
+use clap::Args;
+
+use super::Settings;
+use crate::{app::App, error::Result, export};
+
+#[derive(Debug, Args)]
+pub(super) struct Export {
+    #[command(flatten)]
+    args: export::Args,
+}
+
+impl Export {
+    pub(super) async fn run(self, settings: &Settings) -> Result<()> {
+        let app = App::start(settings.load()?).await?;
+        export::run(&app, &self.args, &mut BufWriter::new(io::stdout())).await
+    }
+}
