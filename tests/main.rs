@@ -3,12 +3,23 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that cannot go on fails, and says so")]
 
+mod differential;
+mod exporting;
 mod harness;
 mod http;
+mod loading;
+mod northwind;
 mod rules;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    harness::run(vec![http::tests(), rules::tests()])
+    harness::run(vec![
+        differential::tests(),
+        exporting::tests(),
+        http::tests(),
+        loading::tests(),
+        northwind::tests(),
+        rules::tests(),
+    ])
 }
