@@ -171,7 +171,7 @@ pub fn compile(rules: &Rules, seat: &Seat, facts: Facts) -> Result<View, Refusal
         class,
         policies: rules.version,
         version: facts.version,
-        until: facts.until,
+        edges: facts.edges,
         holders: facts.holders,
     })
 }
@@ -293,13 +293,15 @@ impl Compiler<'_> {
     }
 }
 
-/// How the agreement shows the field; a field that it does not name stays hidden.
+/// How the agreement shows the field; one that it does not name stays hidden. Two of its rows may mean
+/// one field, by name and by column: the one that shows less counts.
 fn agreed(agreement: &Agreement, ty: &Type, field: &Field) -> Option<Treatment> {
     let is_type =
         |object: &str| object == ty.singular() || object == ty.table || ty.scope.is_some_and(|s| s.object == object);
-    let row =
-        agreement.fields.iter().find(|f| is_type(&f.object) && (f.field == field.name || f.field == field.column))?;
-    row.treatment
+    let said =
+        agreement.fields.iter().filter(|f| is_type(&f.object) && (f.field == field.name || f.field == field.column));
+    let said: Option<Vec<Treatment>> = said.map(|f| f.treatment).collect();
+    said?.into_iter().min_by_key(|t| t.fullness())
 }
 
 fn levels_of(levels: BTreeMap<(u8, i64), (Treatment, Arc<Pred>)>) -> FieldView {

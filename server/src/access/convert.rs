@@ -288,6 +288,10 @@ fn one_of(path: &[usize], mut vals: Vec<Val>) -> Arc<Pred> {
     match vals.len() {
         0 => never(),
         1 => on_last(path, |term| Pred::Cmp(Op::Eq, term, Term::Lit(vals[0].clone()))),
+        // a stored moment is compared by the millisecond, which a list of values cannot say
+        _ if matches!(vals[0], Val::Time(_)) => {
+            or(vals.iter().map(|val| on_last(path, |term| Pred::Cmp(Op::Eq, term, Term::Lit(val.clone())))))
+        }
         _ => on_last(path, |term| Pred::In(term, vals.clone())),
     }
 }

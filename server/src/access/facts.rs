@@ -13,7 +13,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{connect::Db, roster::Seat, treat::Treatment};
+use super::{connect::Db, roster::Seat, treat::Treatment, view::Edges};
 use crate::error::{Error, Result};
 
 #[derive(Debug)]
@@ -23,10 +23,11 @@ pub struct Facts {
     /// Column → value.
     pub attributes: HashMap<String, Value>,
     pub kinds: Vec<String>,
-    /// When what the organisation is to us changes next.
-    pub until: Option<Instant>,
+    /// When what the organisation is to us, or what is agreed with it, changes by itself.
+    pub edges: Edges,
     pub holders: Vec<Held>,
-    /// Active and signed by both sides; their dates are conditions of the view.
+    /// Active, signed by both sides and in force now: one that has ended or not begun shows nothing, not
+    /// even that a field exists.
     pub agreements: Vec<Agreement>,
 }
 
@@ -82,16 +83,18 @@ impl Facts {
         let row = organisation::Entity::find_by_id(seat.organisation).one(tx).await?;
         let row =
             row.ok_or_else(|| Error::unauthenticated("the token's organisation is no longer here; ask for a new one"))?;
-        let (kinds, until) = kinds(tx, seat, now).await?;
+        let mut instants = Vec::new();
+        let kinds = kinds(tx, seat, now, &mut instants).await?;
+        let agreements = agreements(tx, seat, now, &mut instants).await?;
         let active = row.status == "active";
         Ok(Facts {
             version,
             organisation: row.id,
             attributes: attributes(row),
             kinds,
-            until,
+            edges: Edges::around(now, instants),
             holders: if active { holders(tx, seat).await? } else { Vec::new() },
-            agreements: agreements(tx, seat).await?,
+            agreements,
         })
     }
 }
@@ -110,12 +113,16 @@ fn attributes(row: organisation::Model) -> HashMap<String, Value> {
         .collect()
 }
 
-async fn kinds(tx: &DatabaseTransaction, seat: &Seat, now: Instant) -> Result<(Vec<String>, Option<Instant>)> {
+async fn kinds(
+    tx: &DatabaseTransaction,
+    seat: &Seat,
+    now: Instant,
+    instants: &mut Vec<Instant>,
+) -> Result<Vec<String>> {
     let rows = org_role::Entity::find().filter(org_role::Column::OrganisationId.eq(seat.organisation)).all(tx).await?;
-    let edges = rows.iter().flat_map(|r| [Some(r.valid_from), r.valid_to]).flatten();
-    let until = edges.filter(|edge| *edge > now).min();
+    instants.extend(rows.iter().flat_map(|r| [Some(r.valid_from), r.valid_to]).flatten());
     let current = rows.into_iter().filter(|r| r.valid_from <= now && r.valid_to.is_none_or(|end| now < end));
-    Ok((current.map(|r| r.kind).collect(), until))
+    Ok(current.map(|r| r.kind).collect())
 }
 
 async fn holders(tx: &DatabaseTransaction, seat: &Seat) -> Result<Vec<Held>> {
@@ -133,7 +140,12 @@ async fn holders(tx: &DatabaseTransaction, seat: &Seat) -> Result<Vec<Held>> {
     Ok(held.into_iter().map(|r| Held { principal: r.principal_id, from: r.valid_from, until: r.valid_to }).collect())
 }
 
-async fn agreements(tx: &DatabaseTransaction, seat: &Seat) -> Result<Vec<Agreement>> {
+async fn agreements(
+    tx: &DatabaseTransaction,
+    seat: &Seat,
+    now: Instant,
+    instants: &mut Vec<Instant>,
+) -> Result<Vec<Agreement>> {
     use sharing_agreement::Column as A;
     let rows = sharing_agreement::Entity::find()
         .filter(A::GranteeId.eq(seat.organisation))
@@ -147,16 +159,24 @@ async fn agreements(tx: &DatabaseTransaction, seat: &Seat) -> Result<Vec<Agreeme
         agreement_scope::Entity::find().filter(agreement_scope::Column::AgreementId.is_in(ids.clone())).all(tx).await?;
     let fields =
         agreement_field::Entity::find().filter(agreement_field::Column::AgreementId.is_in(ids)).all(tx).await?;
-    Ok(rows
-        .into_iter()
-        .map(|a| Agreement {
-            id: a.id,
-            from: millis(a.valid_from),
-            until: a.valid_to.map(millis),
-            scopes: scopes.iter().filter(|s| s.agreement_id == a.id).map(scope_row).collect(),
-            fields: fields.iter().filter(|f| f.agreement_id == a.id).map(field_row).collect(),
-        })
-        .collect())
+    let terms = rows.iter().map(|a| (Some(a.valid_from), a.valid_to));
+    let terms = terms.chain(scopes.iter().map(|s| (s.valid_from, s.valid_to)));
+    instants.extend(terms.flat_map(|(from, until)| [from, until]).flatten());
+    let in_force = |from: Option<Instant>, until: Option<Instant>| {
+        from.is_none_or(|from| from <= now) && until.is_none_or(|until| now < until)
+    };
+    let agreements = rows.into_iter().filter(|a| in_force(Some(a.valid_from), a.valid_to)).map(|a| Agreement {
+        id: a.id,
+        from: millis(a.valid_from),
+        until: a.valid_to.map(millis),
+        scopes: scopes
+            .iter()
+            .filter(|s| s.agreement_id == a.id && in_force(s.valid_from, s.valid_to))
+            .map(scope_row)
+            .collect(),
+        fields: fields.iter().filter(|f| f.agreement_id == a.id).map(field_row).collect(),
+    });
+    Ok(agreements.collect())
 }
 
 fn scope_row(row: &agreement_scope::Model) -> ScopeRow {

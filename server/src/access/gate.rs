@@ -83,7 +83,7 @@ impl Gate {
         let version = self.rules.load().version;
         if let Some(view) = self.views.get(seat)
             && view.policies == version
-            && view.until.is_none_or(|until| now < until)
+            && view.edges.hold(now)
         {
             return Ok(view);
         }

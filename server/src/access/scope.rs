@@ -59,6 +59,15 @@ fn names(ty: &Type, row: &ScopeRow) -> Option<Arc<Pred>> {
             let of = steps.iter().try_fold(ty, |t, s| t.fields[*s].to.map(|to| CATALOGUE.ty(to)))?;
             steps.push(of.by_step(extra)?.0);
         }
+        // an exclude is negated: a row that has no customer must not be taken for one of this customer
+        let mut of = ty;
+        for (i, step) in steps.iter().enumerate() {
+            let field = &of.fields[*step];
+            if field.optional {
+                all.push(at_path(&steps[..i], Arc::new(Pred::Has(*step))));
+            }
+            of = field.to.map_or(of, |to| CATALOGUE.ty(to));
+        }
         let (last, steps) = steps.split_last()?;
         all.push(at_path(steps, Arc::new(Pred::Cmp(Op::Eq, Term::Col(*last), Term::Lit(val)))));
         Some(())

@@ -369,11 +369,27 @@ impl Sql {
                 self.moment(b, Kind::Instant, false);
             }
             _ => {
-                self.term(ty, alias, a);
+                // two stored moments are compared as Cedar sees them, by the millisecond
+                let cut = kind_of(ty, a) == Some(Kind::Instant) && kind_of(ty, b) == Some(Kind::Instant);
+                self.side(ty, alias, a, cut);
                 self.push(sign(op));
-                self.term(ty, alias, b);
+                self.side(ty, alias, b, cut);
             }
         }
+    }
+
+    fn side(&mut self, ty: &Type, alias: &str, term: &Term, cut: bool) {
+        match term {
+            Term::Col(i) if cut => self.millis(alias, ty.fields[*i].column),
+            Term::Far(path) => self.far(ty, alias, path, cut),
+            _ => self.term(ty, alias, term),
+        }
+    }
+
+    /// Whole milliseconds; `%` takes the sign of what it divides.
+    fn millis(&mut self, alias: &str, column: &str) {
+        let c = format!("{alias}.\"{column}\"");
+        let _ = write!(self.text, "({c} - ((({c} % 1000) + 1000) % 1000))");
     }
 
     /// A stored time against a moment. Cedar counts milliseconds and sees a day as its midnight, so the
@@ -419,21 +435,22 @@ impl Sql {
     fn term(&mut self, ty: &Type, alias: &str, term: &Term) {
         match term {
             Term::Col(i) => self.column(alias, ty.fields[*i].column),
-            Term::Far(path) => self.far(ty, alias, path),
+            Term::Far(path) => self.far(ty, alias, path, false),
             Term::Lit(val) => self.literal(val),
             Term::Now(_) => self.moment(term, Kind::Instant, false),
             Term::Me => self.bind(Bind::Me, BindType::Id),
         }
     }
 
-    fn far(&mut self, ty: &Type, alias: &str, path: &[usize]) {
+    fn far(&mut self, ty: &Type, alias: &str, path: &[usize], cut: bool) {
         let field = &ty.fields[path[0]];
         match (path.len(), field.to) {
+            (1, _) | (_, None) if cut => self.millis(alias, field.column),
             (1, _) | (_, None) => self.column(alias, field.column),
             (_, Some(to)) => {
                 let (to, row) = (CATALOGUE.ty(to), self.alias());
                 self.push("(SELECT ");
-                self.far(to, &row, &path[1..]);
+                self.far(to, &row, &path[1..], cut);
                 let _ = write!(self.text, " FROM \"{}\" {row} WHERE {row}.\"id\" = ", to.table);
                 self.column(alias, field.column);
                 self.push(")");
@@ -482,6 +499,16 @@ impl Sql {
             }
         };
     }
+}
+
+fn kind_of(ty: &Type, term: &Term) -> Option<Kind> {
+    let (last, path) = match term {
+        Term::Col(i) => (i, &[][..]),
+        Term::Far(path) => path.split_last()?,
+        _ => return None,
+    };
+    let ty = path.iter().try_fold(ty, |ty, step| ty.fields[*step].to.map(|to| CATALOGUE.ty(to)))?;
+    Some(ty.fields[*last].kind)
 }
 
 const fn sign(op: Op) -> &'static str {

@@ -1,6 +1,6 @@
 //! The compiled access view of a seat: what every door asks. Part 1 the rows, part 2 the columns,
 //! part 3 how they are shown, part 4 what forbids and legal permits leave of it (all three are
-//! folded into the conditions). Part 5 is `until` and the moments inside the conditions.
+//! folded into the conditions). Part 5 is `edges` and the moments inside the conditions.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -30,8 +30,34 @@ pub struct View {
     pub policies: u64,
     pub version: i64,
     /// When the view changes without any write; the moments in its conditions need no new view.
-    pub until: Option<Instant>,
+    pub edges: Edges,
     pub(super) holders: Vec<Held>,
+}
+
+/// The span of time in which a view is the same: from inclusive, until exclusive. Both ends count, since a clock may jump.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Edges {
+    pub from: Option<Instant>,
+    pub until: Option<Instant>,
+}
+
+impl Edges {
+    /// The span around a moment that none of these instants cuts.
+    pub fn around(now: Instant, instants: impl IntoIterator<Item = Instant>) -> Self {
+        let mut edges = Edges::default();
+        for at in instants {
+            if at <= now {
+                edges.from = edges.from.max(Some(at));
+            } else {
+                edges.until = Some(edges.until.map_or(at, |until| until.min(at)));
+            }
+        }
+        edges
+    }
+
+    pub fn hold(&self, now: Instant) -> bool {
+        self.from.is_none_or(|from| from <= now) && self.until.is_none_or(|until| now < until)
+    }
 }
 
 #[derive(Debug)]

@@ -37,6 +37,7 @@ pub(super) struct Units {
 }
 
 pub(super) struct People {
+    pub ada: Uuid,
     pub anna: Uuid,
     pub bruno: Uuid,
     pub claire: Uuid,
@@ -122,7 +123,7 @@ impl Gather<'_> {
         let brno = self.unit(ceram, None, "Ceram Brno", "plant", "CZ", "CZ");
         let linz = self.unit(lindner, None, "Lindner hub Linz", "warehouse", "AT", "AT");
 
-        self.person(nordwind, Some(office), "ada", "Ada Lindqvist", "admin", None);
+        let ada = self.person(nordwind, Some(office), "ada", "Ada Lindqvist", "admin", None);
         let paula = self.person(nordwind, Some(planning), "paula", "Paula Petersen", "planner", None);
         let anna = self.person(nordwind, Some(germany), "anna", "Anna Albers", "sales_rep", Some(germany));
         let bruno = self.person(nordwind, Some(alps), "bruno", "Bruno Berger", "sales_rep", Some(alps));
@@ -142,7 +143,7 @@ impl Gather<'_> {
         let lena = self.person(lindner, Some(linz), "lena", "Lena Lindner", "partner_planner", None);
 
         let units = Units { kiel, graz, lyon, kassel, linz };
-        let people = People { anna, bruno, claire, maren, paula, sven, svea, alice, bea, carl, denis, lena };
+        let people = People { ada, anna, bruno, claire, maren, paula, sven, svea, alice, bea, carl, denis, lena };
         Cast { nordwind, aqua, bergmann, ceram, dauphin, lindner, units, people }
     }
 
