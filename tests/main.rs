@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that cannot go on fails, and says so")]
 
+mod auth;
 mod differential;
 mod exporting;
 mod harness;
@@ -15,6 +16,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     harness::run(vec![
+        auth::tests(),
         differential::tests(),
         exporting::tests(),
         http::tests(),

@@ -180,7 +180,7 @@ async fn build(dialect: Dialect, of: Template) -> String {
     let clock = Clock::held(NOW.parse().unwrap());
     let db = raw.open(1).await;
     db.migrate_up().await.unwrap();
-    // so that a token of one hub is good at another over the same template
+    keep_keys(&raw, of).await;
     key::keys(&db, &clock).await.unwrap();
     if of == Template::Demo {
         let mut load = db.load().await.unwrap();
@@ -208,6 +208,18 @@ async fn build(dialect: Dialect, of: Template) -> String {
             name
         }
     }
+}
+
+/// The same on both databases, so that ids, cursors and with them whole answers can be compared; a token
+/// of the demo world is good at every hub over it.
+async fn keep_keys(database: &Database, of: Template) {
+    let digit = if of == Template::Demo { '5' } else { '6' };
+    let value = match database.dialect {
+        Dialect::Sqlite => format!("X'{}'", digit.to_string().repeat(64)),
+        Dialect::Postgres => format!("'\\x{}'::bytea", digit.to_string().repeat(64)),
+    };
+    let values = ["signing", "seal"].map(|name| format!("('{name}', {value}, 0)")).join(", ");
+    database.sql(&format!("INSERT INTO hub_key (name, value, created_at) VALUES {values}")).await;
 }
 
 /// Templates on PostgreSQL.

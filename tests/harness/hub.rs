@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, LazyLock, Mutex},
+    sync::{Arc, LazyLock, Mutex, PoisonError},
 };
 
 use entente::{
@@ -24,6 +24,7 @@ use super::{
     NOW, RUNTIME,
     command::{Command, entente},
     database::{Database, Template},
+    wire::Wire,
 };
 
 const CONNECTIONS: usize = 4;
@@ -79,7 +80,7 @@ impl Hub {
         config.connections = CONNECTIONS;
         config.durable = false;
         change(&mut config);
-        let db = database.open(config.connections).await;
+        let db = config.open().await.unwrap_or_else(|error| panic!("{error}"));
         let app = App::over(config, db, Clock::held(now)).await.unwrap_or_else(|error| panic!("{error}"));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -154,7 +155,31 @@ impl Hub {
     }
 
     pub async fn query_with(&self, seat: &str, document: &str, variables: Value) -> Reply {
-        self.post(&self.token(seat).await, &json!({ "query": document, "variables": variables })).await
+        let body = json!({ "query": document, "variables": variables });
+        let reply = self.post(&self.token(seat).await, &body).await;
+        if self.0.shared_rows && self.0.shared_clock {
+            self.compare(format!("{seat}: {body}"), &reply.text);
+        }
+        reply
+    }
+
+    /// Whatever is asked of both shared hubs must be answered with the same bytes.
+    fn compare(&self, asked: String, answer: &str) {
+        static ANSWERS: LazyLock<Mutex<HashMap<String, String>>> = LazyLock::new(Mutex::default);
+        let mut answers = ANSWERS.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = answers.entry(asked.clone()).or_insert_with(|| answer.to_owned());
+        if first != answer && !answer.contains("requestId") {
+            let at = first.bytes().zip(answer.bytes()).take_while(|(a, b)| a == b).count().saturating_sub(60);
+            let part = |text: &str| {
+                String::from_utf8_lossy(&text.as_bytes()[at.min(text.len())..]).chars().take(200).collect::<String>()
+            };
+            panic!(
+                "the databases answer differently to {asked}\n first: …{}\n {:?}: …{}",
+                part(first),
+                self.dialect(),
+                part(answer)
+            );
+        }
     }
 
     /// What the seat is answered; an error fails the test.
@@ -203,6 +228,12 @@ impl Hub {
     pub async fn number(&self, sql: &str) -> i64 {
         let found = self.texts(sql).await;
         found[0].as_deref().unwrap_or_else(|| panic!("{sql}: null")).parse().unwrap()
+    }
+
+    /// Another hub over the same PostgreSQL database, with a wire between that can be cut.
+    pub async fn wired(&self) -> (Hub, Wire) {
+        let (wire, url) = Wire::to(self.database_url()).await;
+        (self.with(|config| config.database_url = url.parse().unwrap()).await, wire)
     }
 
     /// The binary over this database, in a folder of its own.

@@ -7,6 +7,7 @@
 //!     reading: a_supplier_sees_its_own_demand;   // the demo world, shared: asks only
 //!     changing: an_ended_agreement_shows_nothing; // a demo world of its own: may change rows and the clock
 //!     empty: an_import_fills_the_hub;             // tables of its own without rows
+//!     postgres: a_server_that_goes_and_comes_back; // as `changing`, for what a file cannot do
 //!     alone: a_policy_with_a_typo_is_refused;     // no database: runs once, takes no `Hub`
 //! }
 //!
@@ -31,7 +32,10 @@
 //!   `refusal` → code and message; `token`, `request` for raw HTTP; `sql`, `number`, `texts` past the hub;
 //!   `with(|config| …)` → another hub over the same database, with other settings, policies or limits and
 //!   a clock of its own (also over the shared one); `app`, `db`, `clock`, `dialect` for what is behind.
+//! - What `reading` tests ask of both databases must be answered with the same bytes, or the later one
+//!   fails; ids and cursors are keyed alike.
 //! - The clock stands still at [`NOW`] until `set_clock`; the demo world is built around it.
+//! - `Hub::wired` puts a wire before PostgreSQL that can be cut and mended: the database is down.
 //! - [`send`] sends a raw request. [`Database::bare`] is a database without tables.
 //! - [`entente`] and `Hub::cli` run the binary in an empty folder with a clean environment; `.start()`
 //!   leaves it running and waits for what it prints.
@@ -49,10 +53,12 @@ mod cluster;
 mod command;
 mod database;
 mod hub;
+mod wire;
 
 use std::{
     any::Any,
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    cell::RefCell,
+    panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind, resume_unwind},
     path::{Path, PathBuf},
     pin::Pin,
     process::ExitCode,
@@ -65,11 +71,12 @@ use std::{
 
 use entente::access::connect::Dialect;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
 
 pub use command::{Command, Output, Running, entente};
 pub use database::Database;
 pub use hub::{Hub, Reply, send};
+pub use wire::Wire;
 
 /// The instant at which the clock of every test stands, a Monday.
 pub const NOW: &str = "2026-06-15T10:00:00Z";
@@ -81,7 +88,8 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 /// SQLite reads block their thread, so there must be others.
 static RUNTIME: LazyLock<Runtime> =
-    LazyLock::new(|| tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap());
+    LazyLock::new(|| Builder::new_multi_thread().thread_name(WORKER).worker_threads(4).enable_all().build().unwrap());
+const WORKER: &str = "hub";
 
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 type OverHub = Arc<dyn Fn(Hub) -> Work + Send + Sync>;
@@ -93,7 +101,7 @@ pub struct Test {
 }
 
 enum Body {
-    Hub(World, OverHub),
+    Hub(World, &'static [Dialect], OverHub),
     Alone(Box<dyn FnOnce() -> Work + Send>),
 }
 
@@ -118,6 +126,14 @@ impl Test {
         Test::over(World::Empty, module, name, body)
     }
 
+    pub fn postgres<F: Future<Output = ()> + Send + 'static>(module: &str, name: &str, body: fn(Hub) -> F) -> Self {
+        let mut test = Test::over(World::Own, module, name, body);
+        if let Body::Hub(_, on, _) = &mut test.body {
+            *on = &[Dialect::Postgres];
+        }
+        test
+    }
+
     pub fn alone<F: Future<Output = ()> + Send + 'static>(module: &str, name: &str, body: fn() -> F) -> Self {
         Test { name: named(module, name), body: Body::Alone(Box::new(move || Box::pin(body()))) }
     }
@@ -128,7 +144,8 @@ impl Test {
         name: &str,
         body: fn(Hub) -> F,
     ) -> Self {
-        Test { name: named(module, name), body: Body::Hub(world, Arc::new(move |hub| Box::pin(body(hub)))) }
+        let body = Body::Hub(world, &[Dialect::Sqlite, Dialect::Postgres], Arc::new(move |hub| Box::pin(body(hub))));
+        Test { name: named(module, name), body }
     }
 }
 
@@ -139,7 +156,14 @@ fn named(module: &str, name: &str) -> String {
 }
 
 /// The module's tests, by what they find: see the head of this file.
+///
+/// A folder of modules gathers theirs: `tests!(media, methods);`
 macro_rules! tests {
+    ($($part:ident),+ $(,)?) => {
+        pub fn tests() -> Vec<$crate::harness::Test> {
+            [$($part::tests()),+].into_iter().flatten().collect()
+        }
+    };
     ($($world:ident: $($test:ident),+ $(,)?;)+) => {
         pub fn tests() -> Vec<$crate::harness::Test> {
             vec![$($($crate::harness::Test::$world(module_path!(), stringify!($test), $test)),+),+]
@@ -195,13 +219,14 @@ pub fn run(tests: Vec<Vec<Test>>) -> ExitCode {
         eprintln!("error: {missing}");
         return ExitCode::FAILURE;
     }
+    std::panic::set_hook(Box::new(on_panic));
     let counts = Arc::new(Counts::default());
     let mut trials = Vec::new();
     for test in tests.into_iter().flatten() {
         match test.body {
             Body::Alone(body) => trials.push(trial(format!("alone::{}", test.name), counts.clone(), None, body)),
-            Body::Hub(world, body) => {
-                for dialect in [Dialect::Sqlite, Dialect::Postgres] {
+            Body::Hub(world, on, body) => {
+                for dialect in on.iter().copied() {
                     let name = format!("{}::{}", database::slug(dialect), test.name);
                     let absent = if dialect == Dialect::Postgres { postgres.clone().err() } else { None };
                     let body = body.clone();
@@ -284,7 +309,10 @@ fn trial(
             Ok(Err(_)) => Err(Failed::from(format!("did not end within {} s", DEADLINE.as_secs()))),
             Err(payload) => match payload.downcast::<Skip>() {
                 Ok(skip) => return Ok(Completion::ignored_with(skip.0)),
-                Err(panic) => Err(Failed::from(text_of(&*panic))),
+                Err(panic) => {
+                    let at = PLACE.take().unwrap_or_default();
+                    Err(Failed::from(format!("{at}\n{}", text_of(&*panic))))
+                }
             },
         };
         if let Some(dialect) = dialect {
@@ -292,6 +320,21 @@ fn trial(
         }
         outcome
     })
+}
+
+thread_local! {
+    /// Where this thread panicked.
+    static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// A failed test is told once, at the end, with its place; what fails beside a test is told at once.
+fn on_panic(panic: &PanicHookInfo<'_>) {
+    let at = panic.location().map(|at| format!("at {at}"));
+    if std::thread::current().name() == Some(WORKER) {
+        eprintln!("a task panicked {}: {}", at.unwrap_or_default(), text_of(panic.payload()));
+    } else {
+        PLACE.set(at);
+    }
 }
 
 fn text_of(panic: &(dyn Any + Send)) -> String {

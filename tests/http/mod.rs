@@ -1,12 +1,11 @@
 //! `/graphql` and its neighbours as HTTP sees them.
 
-use crate::harness::{Hub, tests};
+mod bodies;
+mod health;
+mod media;
+mod methods;
+mod page;
 
-tests! {
-    reading: a_seat_is_answered;
-}
+use crate::harness::tests;
 
-async fn a_seat_is_answered(hub: Hub) {
-    let data = hub.data("aqua-seals/partner_planner", "{ viewer { seat } }").await;
-    assert_eq!(data["viewer"]["seat"], "aqua-seals/partner_planner");
-}
+tests!(bodies, health, media, methods, page);
