@@ -170,6 +170,11 @@ impl From<DbErr> for Error {
     }
 }
 
+/// Both databases end a statement of a read that takes too long.
+fn too_long() -> Error {
+    Error::Cost("the query took too long and was ended, ask for less at once".into())
+}
+
 fn unavailable(cause: impl std::fmt::Display) -> Error {
     Error::Unavailable(format!("the database does not answer ({cause})"))
 }
@@ -196,6 +201,9 @@ fn lost_state(code: &str) -> bool {
 impl From<tokio_postgres::Error> for Error {
     fn from(error: tokio_postgres::Error) -> Self {
         use std::error::Error as _;
+        if error.code() == Some(&tokio_postgres::error::SqlState::QUERY_CANCELED) {
+            return too_long();
+        }
         let refused = error.source().is_some_and(|cause| cause.is::<std::io::Error>());
         let lost = refused || error.is_closed() || error.code().is_some_and(|state| lost_state(state.code()));
         // its own `Display` keeps the server's sentence back
@@ -221,8 +229,9 @@ impl From<deadpool_postgres::PoolError> for Error {
 
 impl From<rusqlite::Error> for Error {
     fn from(error: rusqlite::Error) -> Self {
-        use rusqlite::ErrorCode::{CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull};
+        use rusqlite::ErrorCode::{CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, OperationInterrupted};
         match error.sqlite_error_code() {
+            Some(OperationInterrupted) => too_long(),
             Some(CannotOpen | DatabaseBusy | DatabaseLocked | DiskFull) => unavailable(error),
             _ => Error::Internal(error.to_string()),
         }

@@ -19,6 +19,9 @@ pub use rows::{Cell, Rows};
 use super::connect::{DatabaseUrl, Dialect};
 use crate::error::{Error, Result};
 
+/// How long one statement of a read may take, on both databases.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// Prepared statements that one connection keeps before it starts anew.
 const STATEMENTS: usize = 500;
 
@@ -57,14 +60,17 @@ impl Reader {
         match url.dialect() {
             Dialect::Sqlite => {
                 let file = url.file().ok_or_else(|| Error::internal("a SQLite database without a file"))?;
-                Ok(Reader(Kind::Sqlite(Arc::new(lite::Pool::open(file, connections)?))))
+                Ok(Reader(Kind::Sqlite(Arc::new(lite::Pool::open(file, connections, PATIENCE)?))))
             }
             Dialect::Postgres => {
                 let mut config: tokio_postgres::Config =
                     url.reveal().parse().map_err(|_| Error::usage("the database URL is no PostgreSQL URL"))?;
                 // plans carry their constants in the text, so one plan per statement serves every value
-                let options = "-c default_transaction_read_only=on -c jit=off -c plan_cache_mode=force_generic_plan -c statement_timeout=30000";
-                let options = config.get_options().map_or_else(|| options.to_string(), |o| format!("{o} {options}"));
+                let ours = format!(
+                    "-c default_transaction_read_only=on -c jit=off -c plan_cache_mode=force_generic_plan -c statement_timeout={}",
+                    PATIENCE.as_millis()
+                );
+                let options = config.get_options().map_or_else(|| ours.clone(), |given| format!("{given} {ours}"));
                 config.options(options).application_name("entente");
                 let manager =
                     Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });

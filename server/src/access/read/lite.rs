@@ -4,7 +4,7 @@ use std::{
     path::Path,
     rc::Rc,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rusqlite::{
@@ -19,15 +19,16 @@ use crate::error::{Error, Result};
 const STATEMENTS: usize = 256;
 
 pub struct Pool {
-    idle: Arc<Mutex<Vec<Connection>>>,
+    idle: Arc<Mutex<Vec<Lite>>>,
     places: Arc<Semaphore>,
+    patience: Duration,
 }
 
 impl Pool {
-    pub fn open(file: &Path, connections: usize) -> Result<Self> {
+    pub fn open(file: &Path, connections: usize, patience: Duration) -> Result<Self> {
         let connections = connections.max(1);
         let all = (0..connections).map(|_| connect(file)).collect::<Result<Vec<_>>>()?;
-        Ok(Pool { idle: Arc::new(Mutex::new(all)), places: Arc::new(Semaphore::new(connections)) })
+        Ok(Pool { idle: Arc::new(Mutex::new(all)), places: Arc::new(Semaphore::new(connections)), patience })
     }
 
     pub async fn take(&self) -> Result<Session> {
@@ -38,11 +39,26 @@ impl Pool {
         };
         let connection = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = connection.ok_or_else(|| Error::internal("the connection pool is out of step"))?;
-        Ok(Session { connection: Some(connection), idle: self.idle.clone(), open: false, _place: place })
+        Ok(Session {
+            connection: Some(connection),
+            idle: self.idle.clone(),
+            open: false,
+            patience: self.patience,
+            _place: place,
+        })
     }
 }
 
-fn connect(file: &Path) -> Result<Connection> {
+/// A connection, and the moment at which the statement that it runs has taken too long.
+struct Lite {
+    connection: Connection,
+    deadline: Arc<Mutex<Option<Instant>>>,
+}
+
+/// How often SQLite looks at the clock: every so many of its instructions.
+const LOOK: i32 = 20_000;
+
+fn connect(file: &Path) -> Result<Lite> {
     let connection =
         Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(Duration::from_secs(5))?;
@@ -53,18 +69,27 @@ fn connect(file: &Path) -> Result<Connection> {
     )?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     rusqlite::vtab::array::load_module(&connection)?;
-    Ok(connection)
+    let deadline: Arc<Mutex<Option<Instant>>> = Arc::default();
+    let watched = deadline.clone();
+    let late = move || watched.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|end| end < Instant::now());
+    connection.progress_handler(LOOK, Some(late))?;
+    Ok(Lite { connection, deadline })
 }
 
 pub struct Session {
-    connection: Option<Connection>,
-    idle: Arc<Mutex<Vec<Connection>>>,
+    connection: Option<Lite>,
+    idle: Arc<Mutex<Vec<Lite>>>,
     open: bool,
+    patience: Duration,
     _place: OwnedSemaphorePermit,
 }
 
 impl Session {
     fn connection(&self) -> Result<&Connection> {
+        Ok(&self.lite()?.connection)
+    }
+
+    fn lite(&self) -> Result<&Lite> {
         self.connection.as_ref().ok_or_else(|| Error::internal("a finished session"))
     }
 
@@ -82,7 +107,8 @@ impl Session {
     }
 
     pub fn query(&mut self, sql: &str, args: &[Arg]) -> Result<LiteRows> {
-        let connection = self.connection()?;
+        let Lite { connection, deadline } = self.lite()?;
+        *deadline.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + self.patience);
         in_place(|| {
             let mut statement = connection.prepare_cached(sql)?;
             let columns = statement.column_count();
@@ -108,11 +134,11 @@ fn in_place<T>(run: impl FnOnce() -> T) -> T {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        let Some(connection) = self.connection.take() else { return };
-        if self.open && connection.execute_batch("ROLLBACK").is_err() {
+        let Some(lite) = self.connection.take() else { return };
+        if self.open && lite.connection.execute_batch("ROLLBACK").is_err() {
             tracing::error!("a read transaction could not be ended");
         }
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(lite);
     }
 }
 
@@ -131,5 +157,23 @@ impl ToSql for Arg {
             Arg::Ids(v) => array(v.iter().map(|id| Value::Blob(id.as_bytes().to_vec())).collect()),
             Arg::Dates(v) => array(v.iter().map(|d| Value::Text(d.to_string())).collect()),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Code;
+
+    #[tokio::test]
+    async fn a_statement_that_takes_too_long_is_ended_and_the_connection_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        Connection::open(folder.path().join("empty.db")).unwrap();
+        let pool = Pool::open(&folder.path().join("empty.db"), 1, Duration::from_millis(50)).unwrap();
+        let mut session = pool.take().await.unwrap();
+        let endless = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT count(*) FROM c";
+        let error = session.query(endless, &[]).err().unwrap();
+        assert_eq!(error.code(), Code::CostLimitExceeded);
+        assert!(session.query("SELECT 1", &[]).is_ok());
     }
 }
