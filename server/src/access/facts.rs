@@ -79,6 +79,8 @@ impl Facts {
     }
 
     async fn in_snapshot(tx: &DatabaseTransaction, seat: &Seat, now: Instant) -> Result<Self> {
+        // as the conditions count: what begins or ends within a millisecond does so at the next
+        let now = Instant(now.0.div_euclid(1000) * 1000);
         let version = version(tx).await?;
         let row = organisation::Entity::find_by_id(seat.organisation).one(tx).await?;
         let row =
@@ -92,7 +94,7 @@ impl Facts {
             organisation: row.id,
             attributes: attributes(row),
             kinds,
-            edges: Edges::around(now, instants),
+            edges: Edges::around(now, instants.into_iter().map(|at| Instant(millis(at) * 1000))),
             holders: if active { holders(tx, seat).await? } else { Vec::new() },
             agreements,
         })
