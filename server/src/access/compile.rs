@@ -95,14 +95,14 @@ impl Asker {
         }
     }
 
-    /// The rules that are left of these, each with what is left of its condition (`None`: it holds).
+    /// The rules that are left of these.
     fn leave<'r>(
         &self,
         rules: &Rules,
         ty: TypeId,
         action: &EntityUid,
         mine: &[&'r Arc<Rule>],
-    ) -> Result<Vec<(&'r Arc<Rule>, Option<Arc<pst::Expr>>)>, Refusal> {
+    ) -> Result<Vec<Remains<'r>>, Refusal> {
         let by_id = |id: &PolicyId| mine.iter().copied().find(|r| r.policy.id() == id);
         let place =
             || mine.first().map_or_else(|| crate::policy::Place::file("schema.cedarschema"), |r| r.place.clone());
@@ -137,11 +137,14 @@ impl Asker {
     }
 }
 
+/// A rule with what is left of its condition; `None`: it holds.
+type Remains<'r> = (&'r Arc<Rule>, Option<Arc<pst::Expr>>);
+
 /// What is left of a class's rules for one asker.
 struct Left<'r> {
-    permits: Vec<(&'r Arc<Rule>, Option<Arc<pst::Expr>>)>,
-    forbids: Vec<(&'r Arc<Rule>, Option<Arc<pst::Expr>>)>,
-    legal: Vec<(&'r Arc<Rule>, Option<Arc<pst::Expr>>)>,
+    permits: Vec<Remains<'r>>,
+    forbids: Vec<Remains<'r>>,
+    legal: Vec<Remains<'r>>,
 }
 
 struct Compiler<'a> {
@@ -265,11 +268,7 @@ impl Compiler<'_> {
         Ok(out)
     }
 
-    fn conditions(
-        &mut self,
-        ty: TypeId,
-        left: &[(&Arc<Rule>, Option<Arc<pst::Expr>>)],
-    ) -> Result<Vec<Arc<Pred>>, Refusal> {
+    fn conditions(&mut self, ty: TypeId, left: &[Remains<'_>]) -> Result<Vec<Arc<Pred>>, Refusal> {
         left.iter().map(|(rule, expr)| self.condition(ty, rule, expr.as_deref(), None)).collect()
     }
 
@@ -384,7 +383,6 @@ pub mod dry {
                     convert.pred(&left).map_err(|why| not_sql(rule, ty, &why))?;
                 }
             }
-            let _: &Rule = rule;
             Ok(())
         }
     }

@@ -94,7 +94,7 @@ fn gather(parts: Vec<Arc<Pred>>, join: fn(Vec<Arc<Pred>>) -> Arc<Pred>) -> Vec<A
 }
 
 /// What is joined, looked at as a set: an atom is a set of one.
-fn members<'a>(p: &'a Arc<Pred>, of: fn(&Pred) -> Option<&Vec<Arc<Pred>>>) -> &'a [Arc<Pred>] {
+fn members(p: &Arc<Pred>, of: fn(&Pred) -> Option<&Vec<Arc<Pred>>>) -> &[Arc<Pred>] {
     of(p).map_or(std::slice::from_ref(p), Vec::as_slice)
 }
 
@@ -128,7 +128,7 @@ pub fn and(parts: impl IntoIterator<Item = Arc<Pred>>) -> Arc<Pred> {
             _ => flat.push(part),
         }
     }
-    let all = gather(flat, |inner| and(inner));
+    let all = gather(flat, and);
     if all.iter().any(|p| p.is_never()) {
         return never();
     }
@@ -150,7 +150,7 @@ pub fn or(parts: impl IntoIterator<Item = Arc<Pred>>) -> Arc<Pred> {
             _ => flat.push(part),
         }
     }
-    let all = gather(one_list(flat), |inner| or(inner));
+    let all = gather(one_list(flat), or);
     if all.iter().any(|p| p.is_always()) {
         return always();
     }

@@ -436,7 +436,7 @@ impl<'v> Select<'v> {
             };
             let direction = format!("{}{nulls}", if descending { " DESC" } else { "" });
             let outside = if plain { shown.clone() } else { format!("{alias}.o{i}") };
-            let extra = (!plain).then(|| format!(", {shown} AS o{i}")).unwrap_or_default();
+            let extra = if plain { String::new() } else { format!(", {shown} AS o{i}") };
             terms.push(OrderTerm { inside: format!("{shown}{direction}"), direction, outside, extra });
         }
         terms

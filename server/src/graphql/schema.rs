@@ -58,7 +58,7 @@ pub fn build(class: &ViewClass) -> Result<Schema> {
             );
     }
     for ty in &types {
-        query = query.field(connection_field(class, ty, model::root_list(ty), ty.doc));
+        query = query.field(connection_field(ty, model::root_list(ty), ty.doc));
         query = query.field(
             field(model::aggregate_field(ty), optional_list(format!("{}Group", ty.name)))
                 .argument(InputValue::new("groupBy", optional_list(format!("{}GroupBy", ty.name))))
@@ -87,8 +87,7 @@ fn viewer(class: &ViewClass) -> Vec<AnyType> {
         }
     }
     if let Some(ty) = model::types(class).find(|t| t.name == "SharingAgreement") {
-        viewer =
-            viewer.field(connection_field(class, ty, "agreements".into(), "The agreements that this seat may see."));
+        viewer = viewer.field(connection_field(ty, "agreements".into(), "The agreements that this seat may see."));
     }
     let access = Enum::new("Access")
         .item(EnumItem::new("FULL").description("As it is, in every row of the view."))
@@ -147,13 +146,12 @@ fn scalar_filter(name: &str, more: &[&str]) -> AnyType {
     filter.field(InputValue::new("isNull", named("Boolean"))).into()
 }
 
-fn connection_field(class: &ViewClass, ty: &Type, name: String, doc: &str) -> Field {
+fn connection_field(ty: &Type, name: String, doc: &str) -> Field {
     let mut out = field(name, named(format!("{}Connection", ty.name))).description(doc);
     for (arg, kind) in [("first", "Int"), ("after", "String"), ("last", "Int"), ("before", "String")] {
         out = out.argument(InputValue::new(arg, named(kind)));
     }
     out = out.argument(InputValue::new("filter", named(format!("{}Filter", ty.name))));
-    let _ = class;
     out.argument(InputValue::new("orderBy", optional_list(format!("{}Order", ty.name))))
 }
 
@@ -184,7 +182,7 @@ fn entity(class: &ViewClass, ty: &Type) -> Vec<AnyType> {
                 filter = filter.field(InputValue::new(&column.name, named(format!("{}Filter", to.name))));
             }
             Shown::Many(list, of) => {
-                object = object.field(connection_field(class, of, list.name.to_string(), of.doc));
+                object = object.field(connection_field(of, list.name.to_string(), of.doc));
                 filter = filter.field(InputValue::new(list.name, named(format!("{}ListFilter", of.name))));
             }
         }

@@ -63,7 +63,7 @@ pub fn attributes(ty: &Type) -> impl Iterator<Item = (&Field, String)> {
 }
 
 /// The sets that rows of this type can be members of.
-fn parents(catalogue: &Catalogue, ty: &Type) -> Vec<String> {
+fn parents(ty: &Type) -> Vec<String> {
     let memberships = ty.memberships.iter().filter(|m| m.code.is_none()).map(|m| pascal(m.name));
     let scope = ty.scope.and_then(|s| SCOPES.iter().find(|(object, ..)| *object == s.object));
     let mut all: Vec<String> = memberships.chain(scope.map(|(.., entity)| (*entity).to_string())).collect();
@@ -73,7 +73,6 @@ fn parents(catalogue: &Catalogue, ty: &Type) -> Vec<String> {
     if ty.name == ORGANISATION {
         all.push("Kind".into());
     }
-    let _ = catalogue;
     all
 }
 
@@ -115,7 +114,7 @@ pub fn generate(catalogue: &Catalogue) -> String {
 
     line("\n// ---- what is asked for".into());
     for ty in &catalogue.types {
-        let mut text = format!("entity {}{} {{\n", ty.name, in_clause(&parents(catalogue, ty)));
+        let mut text = format!("entity {}{} {{\n", ty.name, in_clause(&parents(ty)));
         for (field, name) in attributes(ty) {
             let _ = writeln!(text, "  {}{}: {name},", field.name, if field.optional { "?" } else { "" });
         }
@@ -140,7 +139,7 @@ pub fn generate(catalogue: &Catalogue) -> String {
     line("\n// ---- reading, field by field".into());
     line("action \"read\";".into());
     let groups: BTreeSet<&str> =
-        catalogue.types.iter().flat_map(|t| t.fields.iter().skip(1)).flat_map(groups).collect();
+        catalogue.types.iter().flat_map(|t| t.fields.iter().skip(1)).flat_map(groups_of).collect();
     for group in groups {
         line(format!("action \"{group}\" in [\"read\"];"));
     }
@@ -161,10 +160,6 @@ pub fn generate(catalogue: &Catalogue) -> String {
         }
     }
     out
-}
-
-fn groups(field: &Field) -> impl Iterator<Item = &'static str> {
-    groups_of(field)
 }
 
 /// The action groups of a field: its class, and those that cut across classes.

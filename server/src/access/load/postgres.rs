@@ -89,7 +89,7 @@ impl Writer {
     async fn each(&self, ty: &Type, columns: &[usize], batch: Batch<'_>) -> Outcome {
         let mut refusals = Vec::new();
         // the part that comes first is last, so that rows are there before what points at them
-        let mut parts = vec![0..batch.len()];
+        let mut parts: Vec<_> = std::iter::once(0..batch.len()).collect();
         while let Some(part) = parts.pop() {
             if part.is_empty() {
                 continue;
