@@ -91,14 +91,14 @@ fn person(world: &World, n: u64) -> contact::Model {
         job_title: Some("Purchasing".into()),
         language: Some("de".into()),
         preferred_channel: Some("email".into()),
-        is_billing: n % 3 == 0,
+        is_billing: n.is_multiple_of(3),
         birth_date: None,
         erased_at: None,
     }
 }
 
 fn permission(world: &World, n: u64) -> consent::Model {
-    let withdrawn = n % 10 == 0;
+    let withdrawn = n.is_multiple_of(10);
     consent::Model {
         id: world.id(Thing::Customer, n, Part::Consent, 0),
         contact_id: world.id(Thing::Customer, n, Part::Contact, 0),

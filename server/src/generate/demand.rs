@@ -144,7 +144,7 @@ fn bucket(world: &World, share: &Share, version: usize, week: u64) -> demand_buc
 
 fn answer(world: &World, share: &Share, week: u64) -> supply_commitment::Model {
     let asked = bucket(world, share, 1, week);
-    let short = (share.series + week) % 7 == 0;
+    let short = (share.series + week).is_multiple_of(7);
     supply_commitment::Model {
         id: world.id(Thing::Series, share.series, Part::Answer, week),
         series_id: asked.series_id,

@@ -67,7 +67,9 @@ fn relations(world: &World, n: u64) -> Vec<partner_product::Model> {
     all.extend(product.second.map(|second| relation(Part::SecondSupply, 0, second, "supplies", Some(40))));
     // one distributor of ten partners shows enough of the relation
     let seller = (0..world.sizes.partners.min(10)).find(|partner| world.trade(*partner) == Trade::Distributor);
-    all.extend(seller.filter(|_| n % 4 == 0).map(|seller| relation(Part::Sale, 0, seller, "distributes", None)));
+    all.extend(
+        seller.filter(|_| n.is_multiple_of(4)).map(|seller| relation(Part::Sale, 0, seller, "distributes", None)),
+    );
     all
 }
 

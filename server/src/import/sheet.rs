@@ -207,7 +207,10 @@ pub(super) mod tests {
         Sheet::read(Box::new(text), "t.csv".to_owned(), Reading { null: vec!["NULL".to_owned()], ..Reading::default() })
     }
 
-    fn rows(text: &'static [u8]) -> Vec<std::result::Result<(u64, Vec<Option<String>>), (u64, String)>> {
+    /// Line and cells, or line and fault.
+    type Read = std::result::Result<(u64, Vec<Option<String>>), (u64, String)>;
+
+    fn rows(text: &'static [u8]) -> Vec<Read> {
         let mut sheet = sheet(text).expect("a header");
         let columns = sheet.header.len();
         let mut out = Vec::new();

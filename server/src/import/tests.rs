@@ -1,5 +1,7 @@
 //! Imports from end to end into a database file.
 
+use std::fs;
+
 use super::*;
 use crate::{
     access::connect::DatabaseUrl,
