@@ -120,7 +120,7 @@ pub struct Reading(Session);
 
 impl Reading {
     pub async fn run(&mut self, statement: &Statement, binding: &Binding<'_>) -> Result<Rows> {
-        self.0.query(statement.sql(), &statement.arguments(binding)).await
+        self.0.query(statement.sql(), &statement.arguments(binding), statement.pace()).await
     }
 
     pub async fn finish(self) -> Result<()> {

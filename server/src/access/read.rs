@@ -4,7 +4,13 @@
 mod lite;
 mod rows;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use chrono::NaiveDate;
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Timeouts};
@@ -38,6 +44,20 @@ pub enum Arg {
     Texts(Vec<String>),
     Ids(Vec<Uuid>),
     Dates(Vec<NaiveDate>),
+}
+
+/// What runs have shown of a statement: it is long once it has been. Only SQLite, in our process, cares.
+#[derive(Debug, Default)]
+pub struct Pace(AtomicBool);
+
+impl Pace {
+    fn is_long(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn set_long(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 #[derive(Clone)]
@@ -127,9 +147,9 @@ pub struct PgSession {
 }
 
 impl Session {
-    pub async fn query(&mut self, sql: &str, args: &[Arg]) -> Result<Rows> {
+    pub async fn query(&mut self, sql: &str, args: &[Arg], pace: &Pace) -> Result<Rows> {
         match self {
-            Session::Sqlite(session) => session.query(sql, args).map(Rows::Sqlite),
+            Session::Sqlite(session) => session.query(sql, args, pace).map(Rows::Sqlite),
             Session::Postgres(session) => session.query(sql, args).await.map(Rows::Postgres),
         }
     }

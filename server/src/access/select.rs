@@ -2,17 +2,25 @@
 //! view's row filter, and a field is only ever the expression that the view shows, in the select list,
 //! in filters, orders, groups and aggregates alike. So no caller can write a bypass.
 
+mod aggregate;
+mod condition;
+mod page;
+
 use std::{fmt::Write, sync::Arc};
 
 use chrono::{DateTime, NaiveDate};
-use entities::{Instant, meta::Kind};
+use entities::Instant;
 use uuid::Uuid;
+
+pub use aggregate::{Aggregate, Bucket};
+pub use condition::Test;
+pub use page::OrderBy;
 
 use super::{
     connect::Dialect,
     pred::Pred,
-    read::Arg,
-    sql::{Bind, BindType, Reach, Sql, day},
+    read::{Arg, Pace},
+    sql::{Bind, Reach, Sql, day},
     view::View,
 };
 use crate::catalogue::{CATALOGUE, TypeId};
@@ -29,6 +37,7 @@ pub struct Piece(String);
 pub struct Statement {
     sql: String,
     binds: Vec<Bind>,
+    pace: Pace,
 }
 
 /// The values of one run.
@@ -37,44 +46,6 @@ pub struct Binding<'a> {
     pub now: Instant,
     pub me: Uuid,
     pub slots: &'a [Arg],
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Test {
-    Eq,
-    Ne,
-    In,
-    NotIn,
-    Gt,
-    Gte,
-    Lt,
-    Lte,
-    Like,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Bucket {
-    Day,
-    Week,
-    Month,
-    Quarter,
-    Year,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Aggregate {
-    Sum,
-    Min,
-    Max,
-    /// The number of values, from which an average is made exactly.
-    Values,
-}
-
-/// One term of an order, with the direction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct OrderBy {
-    pub field: usize,
-    pub descending: bool,
 }
 
 struct Source {
@@ -253,194 +224,7 @@ impl<'v> Select<'v> {
         self.select("(SELECT version FROM access_version)".into())
     }
 
-    // ---- conditions
-
-    pub fn keep(&mut self, condition: Piece) {
-        self.conditions.push(condition.0);
-    }
-
-    pub fn all(parts: Vec<Piece>) -> Piece {
-        Piece(joined(parts, " AND ", "1 = 1"))
-    }
-
-    pub fn any(parts: Vec<Piece>) -> Piece {
-        Piece(joined(parts, " OR ", "1 = 0"))
-    }
-
-    /// Two-valued: what is unknown is not so.
-    pub fn negate(part: &Piece) -> Piece {
-        Piece(format!("({}) IS NOT TRUE", part.0))
-    }
-
-    pub fn test(&mut self, row: RowRef, field: usize, test: Test, slot: usize) -> Piece {
-        let (ty, alias) = self.source(row);
-        let kind = CATALOGUE.ty(ty).fields[field].kind;
-        let shown = self.shown(ty, &alias, field);
-        let dialect = self.sql.dialect;
-        Piece(self.piece(|sql| {
-            sql.push(&shown);
-            let one = |sql: &mut Sql, sign: &str| {
-                sql.push(sign);
-                sql.bind(Bind::Slot(slot), BindType::of(kind));
-            };
-            match test {
-                Test::Eq => one(sql, " = "),
-                Test::Ne => one(sql, if dialect == Dialect::Postgres { " IS DISTINCT FROM " } else { " IS NOT " }),
-                Test::Gt => one(sql, " > "),
-                Test::Gte => one(sql, " >= "),
-                Test::Lt => one(sql, " < "),
-                Test::Lte => one(sql, " <= "),
-                Test::Like => {
-                    one(sql, " LIKE ");
-                    sql.push(" ESCAPE '\\'");
-                }
-                Test::In | Test::NotIn => match dialect {
-                    Dialect::Postgres => {
-                        sql.push(" = ANY(").bind(Bind::Slot(slot), BindType::list(kind));
-                        sql.push(")");
-                    }
-                    Dialect::Sqlite => {
-                        sql.push(" IN (SELECT value FROM rarray(").bind(Bind::Slot(slot), BindType::list(kind));
-                        sql.push("))");
-                    }
-                },
-            }
-            if test == Test::NotIn {
-                sql.text = format!("({}) IS NOT TRUE", sql.text);
-            }
-        }))
-    }
-
-    pub fn is_null(&mut self, row: RowRef, field: usize, null: bool) -> Piece {
-        let (ty, alias) = self.source(row);
-        let shown = self.shown(ty, &alias, field);
-        Piece(format!("{shown} IS {}NULL", if null { "" } else { "NOT " }))
-    }
-
-    /// The row that the reference leads to is one of the view's and satisfies what `inner` says of it.
-    pub fn related<E>(
-        &mut self,
-        row: RowRef,
-        field: usize,
-        inner: impl FnOnce(&mut Self, RowRef) -> Result<Piece, E>,
-    ) -> Result<Piece, E> {
-        let (ty, alias) = self.source(row);
-        let key = self.shown(ty, &alias, field);
-        let Some(to) = CATALOGUE.ty(ty).fields[field].to else { return Ok(Piece("1 = 0".into())) };
-        let (target, inside) = self.inside(to, inner)?;
-        let table = CATALOGUE.ty(to).table;
-        Ok(Piece(format!("{key} IN (SELECT {target}.\"id\" FROM \"{table}\" {target} WHERE {inside})")))
-    }
-
-    /// Some row of the list is one of the view's, is shown to belong here and satisfies what `inner` says.
-    pub fn some<E>(
-        &mut self,
-        row: RowRef,
-        of: TypeId,
-        by: usize,
-        inner: impl FnOnce(&mut Self, RowRef) -> Result<Piece, E>,
-    ) -> Result<Piece, E> {
-        let (_, alias) = self.source(row);
-        let (target, inside) = self.inside(of, inner)?;
-        let key = self.shown(of, &target, by);
-        let table = CATALOGUE.ty(of).table;
-        Ok(Piece(format!("{alias}.\"id\" IN (SELECT {key} FROM \"{table}\" {target} WHERE {inside})")))
-    }
-
-    fn inside<E>(
-        &mut self,
-        ty: TypeId,
-        inner: impl FnOnce(&mut Self, RowRef) -> Result<Piece, E>,
-    ) -> Result<(String, String), E> {
-        let target = self.sql.alias();
-        let filter = self.row_filter(ty, &target, Reach::Many);
-        let row = RowRef(self.sources.len());
-        self.sources.push(Source { alias: target.clone(), ty });
-        let mut all: Vec<Piece> = filter.into_iter().map(Piece).collect();
-        all.push(inner(self, row)?);
-        Ok((target, Self::all(all).0))
-    }
-
-    /// The key is one of the bound list, or the bound one.
-    pub fn with_key(&mut self, slot: usize, list: bool) {
-        let test = self.test(RowRef(0), 0, if list { Test::In } else { Test::Eq }, slot);
-        self.conditions.push(test.0);
-    }
-
-    // ---- order and pages
-
-    /// The order of the rows; the key comes last, so that it is total.
-    pub fn order(&mut self, order: &[OrderBy], reversed: bool) {
-        self.order = order.to_vec();
-        if !self.order.iter().any(|o| o.field == 0) {
-            self.order.push(OrderBy { field: 0, descending: false });
-        }
-        self.reversed = reversed;
-    }
-
-    /// The select list gets what a cursor must know of a row: the values of the order's terms.
-    pub fn cursor_columns(&mut self) -> Vec<usize> {
-        let terms = self.order_terms();
-        terms.into_iter().map(|term| self.select(term.outside)).collect()
-    }
-
-    /// Only rows behind (or, turned round, before) a cursor. `nulls` tells which of its values are null.
-    pub fn beyond(&mut self, before: bool, nulls: &[bool], slots: &[usize]) {
-        let (ty, base) = self.source(RowRef(0));
-        let mut either: Vec<String> = Vec::new();
-        let mut equal: Vec<String> = Vec::new();
-        for (i, term) in self.order.clone().into_iter().enumerate() {
-            let kind = CATALOGUE.ty(ty).fields[term.field].kind;
-            let shown = self.shown(ty, &base, term.field);
-            let value = self.piece(|sql| sql.bind(Bind::Slot(slots[i]), BindType::of(kind)));
-            let ahead = term.descending == before;
-            // nulls count as larger than every value
-            let here = match (nulls[i], ahead) {
-                (true, true) => None,
-                (true, false) => Some(format!("{shown} IS NOT NULL")),
-                (false, true) if self.can_be_null(ty, term.field) => {
-                    Some(format!("({0} > {value} OR {shown} IS NULL)", shown))
-                }
-                (false, true) => Some(format!("{} > {value}", shown)),
-                (false, false) => Some(format!("{} < {value}", shown)),
-            };
-            if let Some(here) = here {
-                let mut all = equal.clone();
-                all.push(here);
-                either.push(format!("({})", all.join(" AND ")));
-            }
-            equal.push(if nulls[i] { format!("{shown} IS NULL") } else { format!("{shown} = {value}") });
-        }
-        self.conditions.push(if either.is_empty() { "1 = 0".into() } else { format!("({})", either.join(" OR ")) });
-    }
-
-    fn can_be_null(&self, ty: TypeId, field: usize) -> bool {
-        let shown = &self.view.of(ty).fields[field];
-        field != 0
-            && (CATALOGUE.ty(ty).fields[field].optional || !shown.levels.last().is_some_and(|(p, _)| p.is_always()))
-    }
-
-    fn order_terms(&mut self) -> Vec<OrderTerm> {
-        let (ty, alias) = self.source(RowRef(0));
-        let mut terms = Vec::new();
-        for (i, term) in self.order.clone().into_iter().enumerate() {
-            let def = &CATALOGUE.ty(ty).fields[term.field];
-            let shown = self.shown(ty, &alias, term.field);
-            let plain = shown == format!("{alias}.\"{}\"", def.column);
-            let descending = term.descending != self.reversed;
-            // PostgreSQL's own order; SQLite must be told
-            let nulls = match (self.sql.dialect, self.can_be_null(ty, term.field), descending) {
-                (Dialect::Sqlite, true, false) => " NULLS LAST",
-                (Dialect::Sqlite, true, true) => " NULLS FIRST",
-                _ => "",
-            };
-            let direction = format!("{}{nulls}", if descending { " DESC" } else { "" });
-            let outside = if plain { shown.clone() } else { format!("{alias}.o{i}") };
-            let extra = if plain { String::new() } else { format!(", {shown} AS o{i}") };
-            terms.push(OrderTerm { inside: format!("{shown}{direction}"), direction, outside, extra });
-        }
-        terms
-    }
+    // ---- the parts of a statement
 
     fn table(&self) -> String {
         let first = &self.sources[0];
@@ -458,198 +242,7 @@ impl<'v> Select<'v> {
     fn statement(self, text: &str) -> Statement {
         let sql = self.sql.assemble(text);
         tracing::debug!(sql, "statement");
-        Statement { sql, binds: self.sql.binds }
-    }
-
-    /// At most `limit` rows, in order. The page is cut first; what its rows lead to is read for them alone.
-    pub fn page(mut self, limit: usize) -> Statement {
-        let terms = self.order_terms();
-        let (_, alias) = self.source(RowRef(0));
-        let inside = order_by(terms.iter().map(|t| t.inside.clone()));
-        if self.joins.is_empty() && terms.iter().all(|t| t.extra.is_empty()) {
-            let text = format!("SELECT {} FROM {}{}{inside} LIMIT {limit}", self.list(), self.table(), self.filter());
-            return self.statement(&text);
-        }
-        let extra: String = terms.iter().map(|t| t.extra.as_str()).collect();
-        let outside = order_by(terms.iter().map(OrderTerm::outside));
-        let text = format!(
-            "SELECT {} FROM (SELECT {alias}.*{extra} FROM {}{}{inside} LIMIT {limit}) {alias}{}{outside}",
-            self.list(),
-            self.table(),
-            self.filter(),
-            self.joins,
-        );
-        self.statement(&text)
-    }
-
-    pub fn count(mut self) -> Statement {
-        let version = self.version();
-        let version = self.columns.swap_remove(version);
-        let text = format!("SELECT count(*), {version} FROM {}{}", self.table(), self.filter());
-        self.statement(&text)
-    }
-
-    /// At most `limit` rows of each parent in the slot, in order; the first column is the parent's key.
-    pub fn page_of_each(mut self, by: usize, parents: usize, limit: usize) -> Statement {
-        let (ty, alias) = self.source(RowRef(0));
-        let key = self.shown(ty, &alias, by);
-        let terms = self.order_terms();
-        let inside = order_by(terms.iter().map(|t| t.inside.clone()));
-        let keys = self.piece(|sql| sql.bind(Bind::Slot(parents), BindType::Ids));
-        let text = match self.sql.dialect {
-            Dialect::Postgres => {
-                self.conditions.insert(0, format!("{key} = k.id"));
-                let extra: String = terms.iter().map(|t| t.extra.as_str()).collect();
-                let outside = order_by(std::iter::once("k.id".to_string()).chain(terms.iter().map(OrderTerm::outside)));
-                format!(
-                    "SELECT k.id, {} FROM unnest({keys}) AS k(id) CROSS JOIN LATERAL (SELECT {alias}.*{extra} FROM {}{}{inside} LIMIT {limit}) {alias}{}{outside}",
-                    self.list(),
-                    self.table(),
-                    self.filter(),
-                    self.joins,
-                )
-            }
-            // no LATERAL there: the page of each parent is an id sub-select
-            Dialect::Sqlite => {
-                self.conditions.insert(0, format!("{key} = k.value"));
-                let outside =
-                    order_by(std::iter::once("k.value".to_string()).chain(terms.iter().map(|t| t.inside.clone())));
-                let columns: Vec<String> = self.columns.iter().map(|c| inline(c, &terms)).collect();
-                format!(
-                    "SELECT k.value, {} FROM rarray({keys}) k CROSS JOIN {table} ON {alias}.\"id\" IN (SELECT {alias}.\"id\" FROM {table}{}{inside} LIMIT {limit}){}{outside}",
-                    columns.join(", "),
-                    self.filter(),
-                    self.joins,
-                    table = self.table(),
-                )
-            }
-        };
-        self.statement(&text)
-    }
-
-    /// How many rows each parent in the slot has; parents without any are absent.
-    pub fn count_of_each(mut self, by: usize, parents: usize) -> Statement {
-        let (ty, alias) = self.source(RowRef(0));
-        let key = self.shown(ty, &alias, by);
-        let keys = self.piece(|sql| sql.bind(Bind::Slot(parents), BindType::Ids));
-        let of_parents = match self.sql.dialect {
-            Dialect::Postgres => format!("{key} = ANY({keys})"),
-            Dialect::Sqlite => format!("{key} IN (SELECT value FROM rarray({keys}))"),
-        };
-        self.conditions.insert(0, of_parents);
-        let text = format!("SELECT {key}, count(*) FROM {}{} GROUP BY 1", self.table(), self.filter());
-        self.statement(&text)
-    }
-
-    // ---- aggregates
-
-    /// A group's key: the field as it is shown, cut to a bucket of time if asked.
-    pub fn key(&mut self, row: RowRef, field: usize, bucket: Option<Bucket>) -> usize {
-        let (ty, alias) = self.source(row);
-        let kind = CATALOGUE.ty(ty).fields[field].kind;
-        let shown = self.shown(ty, &alias, field);
-        let text = bucket.map_or(shown.clone(), |b| bucketed(self.sql.dialect, &shown, kind, b));
-        self.select(text)
-    }
-
-    pub fn aggregate(&mut self, field: usize, aggregate: Aggregate) -> usize {
-        let (ty, alias) = self.source(RowRef(0));
-        let shown = self.shown(ty, &alias, field);
-        let text = match (aggregate, self.sql.dialect) {
-            (Aggregate::Sum, Dialect::Postgres) => format!("sum({shown})::int8"),
-            (Aggregate::Sum, Dialect::Sqlite) => format!("sum({shown})"),
-            (Aggregate::Min, _) => format!("min({shown})"),
-            (Aggregate::Max, _) => format!("max({shown})"),
-            (Aggregate::Values, _) => format!("count({shown})"),
-        };
-        self.select(text)
-    }
-
-    pub fn count_column(&mut self) -> usize {
-        self.select("count(*)".into())
-    }
-
-    /// One row for each group, ordered by its keys, which are the columns of these indices.
-    /// With it the column of the version.
-    pub fn groups(mut self, keys: &[usize], limit: usize) -> (Statement, usize) {
-        let version = self.version();
-        let nulls = if self.sql.dialect == Dialect::Sqlite { " NULLS LAST" } else { "" };
-        let by: Vec<String> = keys.iter().map(|k| (k + 1).to_string()).collect();
-        let order: Vec<String> = by.iter().map(|k| format!("{k}{nulls}")).collect();
-        let tail = if by.is_empty() {
-            String::new()
-        } else {
-            format!(" GROUP BY {} ORDER BY {} LIMIT {limit}", by.join(", "), order.join(", "))
-        };
-        let text = format!("SELECT {} FROM {}{}{}{tail}", self.list(), self.table(), self.joins, self.filter());
-        (self.statement(&text), version)
-    }
-}
-
-struct OrderTerm {
-    /// Where the rows are cut.
-    inside: String,
-    /// Where the page is read: a value that is no plain column is handed out as an extra one.
-    outside: String,
-    direction: String,
-    extra: String,
-}
-
-impl OrderTerm {
-    fn outside(&self) -> String {
-        format!("{}{}", self.outside, self.direction)
-    }
-}
-
-fn order_by(terms: impl Iterator<Item = String>) -> String {
-    let terms: Vec<String> = terms.collect();
-    if terms.is_empty() { String::new() } else { format!(" ORDER BY {}", terms.join(", ")) }
-}
-
-/// A column that names an extra value, written out where there is no extra column.
-fn inline(column: &str, terms: &[OrderTerm]) -> String {
-    let term = terms.iter().find(|t| !t.extra.is_empty() && t.outside == column);
-    term.map_or_else(|| column.to_string(), |t| t.inside.strip_suffix(&t.direction).unwrap_or(&t.inside).to_string())
-}
-
-fn joined(parts: Vec<Piece>, word: &str, none: &str) -> String {
-    match parts.len() {
-        0 => none.to_string(),
-        _ => format!("({})", parts.into_iter().map(|p| p.0).collect::<Vec<_>>().join(word)),
-    }
-}
-
-fn bucketed(dialect: Dialect, x: &str, kind: Kind, bucket: Bucket) -> String {
-    match dialect {
-        Dialect::Postgres => {
-            let unit = match bucket {
-                Bucket::Day => "day",
-                Bucket::Week => "week",
-                Bucket::Month => "month",
-                Bucket::Quarter => "quarter",
-                Bucket::Year => "year",
-            };
-            let at = if kind == Kind::Instant {
-                format!("timestamp 'epoch' + ({x}) * interval '1 microsecond'")
-            } else {
-                format!("({x})::timestamp")
-            };
-            format!("date_trunc('{unit}', {at})::date")
-        }
-        Dialect::Sqlite => {
-            let day =
-                if kind == Kind::Instant { format!("date(({x}) / 1000000, 'unixepoch')") } else { format!("({x})") };
-            match bucket {
-                Bucket::Day => format!("date({day})"),
-                // Monday, as ISO weeks begin
-                Bucket::Week => format!("date({day}, 'weekday 0', '-6 days')"),
-                Bucket::Month => format!("date({day}, 'start of month')"),
-                Bucket::Quarter => {
-                    format!("date({day}, 'start of month', '-' || ((strftime('%m', {day}) - 1) % 3) || ' months')")
-                }
-                Bucket::Year => format!("date({day}, 'start of year')"),
-            }
-        }
+        Statement { sql, binds: self.sql.binds, pace: Pace::default() }
     }
 }
 
@@ -667,6 +260,10 @@ impl Statement {
 
     pub fn sql(&self) -> &str {
         &self.sql
+    }
+
+    pub fn pace(&self) -> &Pace {
+        &self.pace
     }
 
     pub fn arguments(&self, binding: &Binding<'_>) -> Vec<Arg> {

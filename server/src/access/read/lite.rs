@@ -1,4 +1,5 @@
 //! SQLite in place: the statement runs on the thread that asks, which costs less than handing it over.
+//! Only one that proves long is run beside the threads that serve.
 
 use std::{
     path::Path,
@@ -8,12 +9,12 @@ use std::{
 };
 
 use rusqlite::{
-    Connection, OpenFlags,
+    Connection, ErrorCode, OpenFlags,
     types::{ToSql, ToSqlOutput, Value, ValueRef},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{Arg, rows::LiteRows};
+use super::{Arg, Pace, rows::LiteRows};
 use crate::error::{Error, Result};
 
 const STATEMENTS: usize = 256;
@@ -57,6 +58,9 @@ struct Lite {
 
 /// How often SQLite looks at the clock: every so many of its instructions.
 const LOOK: i32 = 20_000;
+/// A statement may hold up what else waits for its thread for so long. Telling the runtime beforehand
+/// costs two wake-ups of other threads, as much as a small page itself.
+const IN_PLACE: Duration = Duration::from_millis(2);
 
 fn connect(file: &Path) -> Result<Lite> {
     let connection =
@@ -106,29 +110,36 @@ impl Session {
         Ok(())
     }
 
-    pub fn query(&mut self, sql: &str, args: &[Arg]) -> Result<LiteRows> {
-        let Lite { connection, deadline } = self.lite()?;
-        *deadline.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + self.patience);
-        in_place(|| {
-            let mut statement = connection.prepare_cached(sql)?;
-            let columns = statement.column_count();
-            let mut out = LiteRows::new(columns);
-            let mut rows = statement.query(rusqlite::params_from_iter(args))?;
-            while let Some(row) = rows.next()? {
-                for i in 0..columns {
-                    out.push(row.get_ref(i)?);
-                }
+    pub fn query(&mut self, sql: &str, args: &[Arg], pace: &Pace) -> Result<LiteRows> {
+        let lite = self.lite()?;
+        let flavor = tokio::runtime::Handle::try_current().map(|handle| handle.runtime_flavor());
+        let shared = flavor.is_ok_and(|flavor| flavor == tokio::runtime::RuntimeFlavor::MultiThread);
+        if !shared {
+            return Ok(lite.run(sql, args, self.patience)?);
+        }
+        if !pace.is_long() {
+            match lite.run(sql, args, IN_PLACE.min(self.patience)) {
+                Err(error) if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => pace.set_long(),
+                done => return Ok(done?),
             }
-            Ok(out)
-        })
+        }
+        Ok(tokio::task::block_in_place(|| lite.run(sql, args, self.patience))?)
     }
 }
 
-/// A long statement must not hold up what else waits for this thread.
-fn in_place<T>(run: impl FnOnce() -> T) -> T {
-    match tokio::runtime::Handle::try_current().map(|h| h.runtime_flavor()) {
-        Ok(tokio::runtime::RuntimeFlavor::MultiThread) => tokio::task::block_in_place(run),
-        _ => run(),
+impl Lite {
+    fn run(&self, sql: &str, args: &[Arg], patience: Duration) -> rusqlite::Result<LiteRows> {
+        *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + patience);
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let columns = statement.column_count();
+        let mut out = LiteRows::new(columns);
+        let mut rows = statement.query(rusqlite::params_from_iter(args))?;
+        while let Some(row) = rows.next()? {
+            for i in 0..columns {
+                out.push(row.get_ref(i)?);
+            }
+        }
+        Ok(out)
     }
 }
 
@@ -172,8 +183,26 @@ mod tests {
         let pool = Pool::open(&folder.path().join("empty.db"), 1, Duration::from_millis(50)).unwrap();
         let mut session = pool.take().await.unwrap();
         let endless = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT count(*) FROM c";
-        let error = session.query(endless, &[]).err().unwrap();
+        let error = session.query(endless, &[], &Pace::default()).err().unwrap();
         assert_eq!(error.code(), Code::CostLimitExceeded);
-        assert!(session.query("SELECT 1", &[]).is_ok());
+        assert!(session.query("SELECT 1", &[], &Pace::default()).is_ok());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_long_statement_is_begun_again_beside_the_threads_that_serve() {
+        let folder = tempfile::tempdir().unwrap();
+        Connection::open(folder.path().join("empty.db")).unwrap();
+        let pool = Pool::open(&folder.path().join("empty.db"), 1, Duration::from_secs(60)).unwrap();
+        let (mut session, pace) = (pool.take().await.unwrap(), Pace::default());
+        session.begin().unwrap();
+        let counted = |n: u32| {
+            format!("WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c LIMIT {n}) SELECT count(*) FROM c")
+        };
+        session.query(&counted(10), &[], &pace).unwrap();
+        assert!(!pace.is_long());
+        let rows = super::super::Rows::Sqlite(session.query(&counted(1_000_000), &[], &pace).unwrap());
+        assert_eq!(rows.int(0, 0), Some(1_000_000));
+        assert!(pace.is_long());
+        session.end().unwrap();
     }
 }
