@@ -1,8 +1,6 @@
 //! Document + view → [`Plan`]. The document has been validated against the view's schema, so every
 //! name in it is one that the view shows; what is checked here is what validation cannot know.
 
-use std::sync::Arc;
-
 use async_graphql::{
     Positioned,
     parser::types::{Directive, Field as Asked, Selection, SelectionSet},
@@ -14,10 +12,10 @@ use serde_json::{Map, Value as Json};
 use super::{
     Limits,
     document::Document,
-    filter, group,
+    group,
     ids::Codec,
     model::{self, Shown},
-    plan::{Cursor, EdgePart, Input, List, ListPart, Object, PagePart, Parent, Part, Plan, Root, Step, Write},
+    plan::{Input, Object, Part, Plan, Root, Step, Write},
     value::{Node, Origin},
     viewer,
 };
@@ -25,8 +23,7 @@ use crate::{
     access::{
         View,
         connect::Dialect,
-        read::Arg,
-        select::{OrderBy, RowRef, Select, Test},
+        select::{RowRef, Select},
     },
     catalogue::{CATALOGUE, Type, TypeId},
     error::{Error, Result},
@@ -41,7 +38,7 @@ pub struct Compiler<'a> {
     pub limits: &'a Limits,
     steps: Vec<Option<Step>>,
     inputs: Vec<Input>,
-    /// (steps of children, in order) their slots are given out at the end
+    /// How many slots for the keys of rows above were given out.
     parents: usize,
     introspects: bool,
 }
@@ -183,6 +180,17 @@ impl<'a> Compiler<'a> {
         self.steps.len() - 1
     }
 
+    /// The last place that was reserved is not needed.
+    pub fn give_back(&mut self, index: usize) {
+        self.steps.truncate(index);
+    }
+
+    /// A slot for the keys of the rows above.
+    pub fn parent_slot(&mut self) -> usize {
+        self.parents += 1;
+        PARENTS + self.parents - 1
+    }
+
     pub fn fill(&mut self, index: usize, step: Step) {
         self.steps[index] = Some(step);
     }
@@ -284,7 +292,7 @@ impl<'a> Compiler<'a> {
 
     // ---- objects
 
-    fn object(
+    pub fn object(
         &mut self,
         select: &mut Select<'a>,
         row: RowRef,
@@ -327,247 +335,7 @@ impl<'a> Compiler<'a> {
         }
         Ok((Object { present, parts }, cost))
     }
-
-    // ---- connections
-
-    /// A page of a type: of the root, or of each row of a parent step (its index, the column of its
-    /// key, and our field that points there).
-    pub fn list(
-        &mut self,
-        ty: &'static Type,
-        wanted: &Wanted<'a>,
-        parent: Option<(usize, usize, usize)>,
-    ) -> Result<(List, usize)> {
-        let field = wanted.field;
-        let (limit, backward) = self.page_size(field)?;
-        let order = self.order(ty, field)?;
-        let filter = self.argument(field, "filter").filter(|n| !matches!(n, Node::Null));
-        let name = list_name(ty, &order);
-        let selected = self.collect(&wanted.inner, &format!("{}Connection", ty.name), &[])?;
-        let mut list = List {
-            rows: None,
-            count: None,
-            parent: parent.map(|(_, key, _)| key),
-            parts: Vec::new(),
-            limit,
-            backward,
-            has_after: false,
-            has_before: false,
-            cursor: Cursor { list: name.clone(), columns: Vec::new() },
-        };
-        let view: &'a View = self.view;
-        let new = |dialect| match parent {
-            None => Select::rows(view, dialect, ty.id),
-            Some(_) => Select::some_rows(view, dialect, ty.id),
-        };
-        let (mut select, row) = new(self.dialect);
-        select.order(&order, backward);
-        let step = self.reserve();
-        let (mut needs_rows, mut needs_more, mut needs_cursor, mut cost) = (false, false, false, 0usize);
-        for (key, wanted) in &selected {
-            let part = match wanted.field.name.node.as_str() {
-                "__typename" => ListPart::Typename(format!("{}Connection", ty.name)),
-                "totalCount" => {
-                    list.count = Some(0);
-                    ListPart::TotalCount
-                }
-                "nodes" => {
-                    needs_rows = true;
-                    let (object, price) = self.object(&mut select, row, ty, step, &wanted.inner, &["Node"])?;
-                    cost = cost.saturating_add(price);
-                    ListPart::Nodes(object)
-                }
-                "edges" => {
-                    needs_rows = true;
-                    let mut parts = Vec::new();
-                    for (key, wanted) in &self.collect(&wanted.inner, &format!("{}Edge", ty.name), &[])? {
-                        let part = match wanted.field.name.node.as_str() {
-                            "cursor" => {
-                                needs_cursor = true;
-                                EdgePart::Cursor
-                            }
-                            "node" => {
-                                let (object, price) =
-                                    self.object(&mut select, row, ty, step, &wanted.inner, &["Node"])?;
-                                cost = cost.saturating_add(price);
-                                EdgePart::Node(object)
-                            }
-                            _ => EdgePart::Typename(format!("{}Edge", ty.name)),
-                        };
-                        parts.push((key.clone(), part));
-                    }
-                    ListPart::Edges(parts)
-                }
-                _ => {
-                    needs_rows = true;
-                    let mut parts = Vec::new();
-                    for (key, wanted) in &self.collect(&wanted.inner, "PageInfo", &[])? {
-                        let part = match wanted.field.name.node.as_str() {
-                            "hasNextPage" => PagePart::HasNext,
-                            "hasPreviousPage" => PagePart::HasPrevious,
-                            "startCursor" => PagePart::Start,
-                            "endCursor" => PagePart::End,
-                            _ => PagePart::Typename,
-                        };
-                        needs_cursor |= matches!(part, PagePart::Start | PagePart::End);
-                        needs_more |= matches!(part, PagePart::HasNext | PagePart::HasPrevious);
-                        parts.push((key.clone(), part));
-                    }
-                    ListPart::PageInfo(parts)
-                }
-            };
-            list.parts.push((key.clone(), part));
-        }
-        let parent_of = |compiler: &mut Self| {
-            parent.map(|(of, key, by)| {
-                compiler.parents += 1;
-                (Parent { step: of, key, slot: PARENTS + compiler.parents - 1 }, by)
-            })
-        };
-        if !needs_rows {
-            // nothing can wait for rows that nobody asked for, so this was the last place given out
-            self.steps.truncate(step);
-        }
-        if list.count.is_some() {
-            let (mut count, row) = new(self.dialect);
-            if let Some(filter) = &filter {
-                let condition = filter::compile(self, &mut count, row, ty, filter, "filter")?;
-                count.keep(condition);
-            }
-            let index = self.reserve();
-            list.count = Some(index);
-            let step = match parent_of(self) {
-                None => Step { statement: count.count(), parent: None, version: Some(1) },
-                Some((parent, by)) => {
-                    Step { statement: count.count_of_each(by, parent.slot), parent: Some(parent), version: None }
-                }
-            };
-            self.fill(index, step);
-        }
-        if needs_rows {
-            list.rows = Some(step);
-            if let Some(filter) = &filter {
-                let condition = filter::compile(self, &mut select, row, ty, filter, "filter")?;
-                select.keep(condition);
-            }
-            list.has_after = self.beyond(&mut select, field, "after", &name)?;
-            list.has_before = self.beyond(&mut select, field, "before", &name)?;
-            if needs_cursor {
-                let columns = select.cursor_columns();
-                let kinds = cursor_fields(&order).into_iter().map(|f| ty.fields[f].kind);
-                list.cursor.columns = columns.into_iter().zip(kinds).collect();
-            }
-            let rows = limit + usize::from(needs_more);
-            let filled = match parent_of(self) {
-                None => {
-                    let version = select.version();
-                    Step { statement: select.page(rows), parent: None, version: Some(version) }
-                }
-                Some((parent, by)) => {
-                    Step { statement: select.page_of_each(by, parent.slot, rows), parent: Some(parent), version: None }
-                }
-            };
-            self.fill(step, filled);
-        }
-        Ok((list, cost.saturating_mul(limit).saturating_add(1)))
-    }
-
-    fn page_size(&self, field: &Asked) -> Result<(usize, bool)> {
-        let size = |name: &str| -> Result<Option<usize>> {
-            let Some(node) = self.argument(field, name).filter(|n| !matches!(n, Node::Null)) else { return Ok(None) };
-            let max = self.limits.page_max;
-            let json = node.json();
-            match json.as_u64().and_then(|n| usize::try_from(n).ok()).filter(|n| *n <= max) {
-                Some(n) => Ok(Some(n)),
-                None => Err(Error::input(format!("`{name}` is `{json}`, expected a number from 0 to {max}"))),
-            }
-        };
-        match (size("first")?, size("last")?) {
-            (Some(_), Some(_)) => Err(Error::input("give `first` or `last`, not both")),
-            (None, Some(n)) => Ok((n, true)),
-            (n, None) => Ok((n.unwrap_or(self.limits.page_default), false)),
-        }
-    }
-
-    fn order(&self, ty: &Type, field: &Asked) -> Result<Vec<OrderBy>> {
-        let Some(node) = self.argument(field, "orderBy").filter(|n| !matches!(n, Node::Null)) else {
-            return Ok(Vec::new());
-        };
-        let mut order: Vec<OrderBy> = Vec::new();
-        for item in node.items() {
-            let Node::Object(parts) = item else { return Err(Error::input("`orderBy` takes `{ field, direction }`")) };
-            let name = parts.get("field").map(Node::json);
-            let name = name.as_ref().and_then(Json::as_str).unwrap_or_default();
-            let found = model::orderable(&self.view.class, ty).find(|(_, f)| model::order_value(f) == name);
-            let (index, _) = found
-                .ok_or_else(|| Error::input(format!("`orderBy` names `{name}`, which is no field to order by")))?;
-            let direction = parts.get("direction").map(Node::json);
-            let descending = match direction.as_ref().and_then(Json::as_str) {
-                None | Some("ASC") => false,
-                Some("DESC") => true,
-                Some(other) => return Err(Error::input(format!("`direction` is `{other}`, expected ASC or DESC"))),
-            };
-            if !order.iter().any(|o| o.field == index) {
-                order.push(OrderBy { field: index, descending });
-            }
-        }
-        if order.len() > 8 {
-            return Err(Error::input("`orderBy` takes at most eight fields"));
-        }
-        Ok(order)
-    }
-
-    fn beyond(&mut self, select: &mut Select<'a>, field: &Asked, argument: &'static str, list: &str) -> Result<bool> {
-        let (json, origin) = match self.argument(field, argument) {
-            None | Some(Node::Null) => return Ok(false),
-            Some(Node::Leaf(json, origin)) => (json, origin),
-            Some(_) => return Err(bad_cursor(argument)),
-        };
-        let values =
-            json.as_str().and_then(|text| self.codec.read_cursor(list, text)).ok_or_else(|| bad_cursor(argument))?;
-        let nulls: Vec<bool> = values.iter().map(|v| *v == Arg::Null).collect();
-        let list: Arc<str> = list.into();
-        let slots: Vec<usize> = (0..values.len())
-            .map(|index| self.input(Input::Cursor { origin: origin.clone(), list: list.clone(), index, argument }))
-            .collect();
-        select.beyond(argument == "before", &nulls, &slots);
-        Ok(true)
-    }
 }
-
-pub fn bad_cursor(argument: &str) -> Error {
-    Error::input(format!(
-        "`{argument}` is no cursor of this list; use one that the same list gave with the same `orderBy`, or leave it out to start over"
-    ))
-}
-
-/// What a cursor belongs to: the type and the order.
-fn list_name(ty: &Type, order: &[OrderBy]) -> String {
-    let terms: Vec<String> =
-        order.iter().map(|o| format!("{}{}", ty.fields[o.field].name, if o.descending { "-" } else { "+" })).collect();
-    format!("{}:{}", ty.name, terms.join(","))
-}
-
-fn cursor_fields(order: &[OrderBy]) -> Vec<usize> {
-    let mut fields: Vec<usize> = order.iter().map(|o| o.field).collect();
-    if !fields.contains(&0) {
-        fields.push(0);
-    }
-    fields
-}
-
-/// Whether a test takes a list, and its name in filters.
-pub const TESTS: &[(&str, Test, bool)] = &[
-    ("eq", Test::Eq, false),
-    ("ne", Test::Ne, false),
-    ("in", Test::In, true),
-    ("notIn", Test::NotIn, true),
-    ("gt", Test::Gt, false),
-    ("gte", Test::Gte, false),
-    ("lt", Test::Lt, false),
-    ("lte", Test::Lte, false),
-    ("like", Test::Like, false),
-];
 
 pub fn origin_of(node: &Node) -> Option<Origin> {
     match node {

@@ -2,7 +2,7 @@
 //! if the view shows it, so a filter can tell nothing that a selection could not.
 
 use super::{
-    compile::{Compiler, TESTS, origin_of},
+    compile::{Compiler, origin_of},
     model::{self, Shown},
     plan::Input,
     value::{Expected, Node, Origin},
@@ -12,6 +12,19 @@ use crate::{
     catalogue::Type,
     error::{Error, Result},
 };
+
+/// Whether a test takes a list, and its name in filters.
+const TESTS: &[(&str, Test, bool)] = &[
+    ("eq", Test::Eq, false),
+    ("ne", Test::Ne, false),
+    ("in", Test::In, true),
+    ("notIn", Test::NotIn, true),
+    ("gt", Test::Gt, false),
+    ("gte", Test::Gte, false),
+    ("lt", Test::Lt, false),
+    ("lte", Test::Lte, false),
+    ("like", Test::Like, false),
+];
 
 const DEEPEST: usize = 12;
 

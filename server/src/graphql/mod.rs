@@ -8,6 +8,7 @@ mod group;
 mod ids;
 mod json;
 pub mod model;
+mod page;
 mod plan;
 mod run;
 mod schema;

@@ -7,9 +7,9 @@ use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
 use super::{
-    compile::bad_cursor,
     ids::Codec,
     json,
+    page::bad_cursor,
     plan::{EdgePart, GROUPS, GroupPart, GroupValue, Input, List, ListPart, Object, PagePart, Part, Plan, Root, Write},
 };
 use crate::{
