@@ -13,7 +13,12 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{connect::Db, roster::Seat, treat::Treatment, view::Edges};
+use super::{
+    connect::Db,
+    roster::Seat,
+    treat::Treatment,
+    view::{Edges, Held},
+};
 use crate::error::{Error, Result};
 
 #[derive(Debug)]
@@ -29,14 +34,6 @@ pub struct Facts {
     /// Active, signed by both sides and in force now: one that has ended or not begun shows nothing, not
     /// even that a field exists.
     pub agreements: Vec<Agreement>,
-}
-
-/// Somebody holds the seat, from inclusive, until exclusive.
-#[derive(Debug, Clone)]
-pub struct Held {
-    pub principal: Uuid,
-    pub from: Instant,
-    pub until: Option<Instant>,
 }
 
 /// Times in milliseconds, as policies count them.

@@ -14,6 +14,7 @@ mod scope;
 pub mod select;
 mod sql;
 mod treat;
+mod url;
 pub mod view;
 
 pub use compile::dry;

@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 pub use rows::{Cell, Rows};
 
-use super::connect::{DatabaseUrl, Dialect};
+use super::url::{DatabaseUrl, Dialect};
 use crate::error::{Error, Result};
 
 /// How long one statement of a read may take, on both databases.

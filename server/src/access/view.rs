@@ -8,7 +8,6 @@ use entities::Instant;
 use uuid::Uuid;
 
 use super::{
-    facts::Held,
     pred::{Pred, or},
     roster::Seat,
     treat::Treatment,
@@ -32,6 +31,14 @@ pub struct View {
     /// When the view changes without any write; the moments in its conditions need no new view.
     pub edges: Edges,
     pub(super) holders: Vec<Held>,
+}
+
+/// Somebody holds the seat, from inclusive, until exclusive.
+#[derive(Debug, Clone)]
+pub struct Held {
+    pub principal: Uuid,
+    pub from: Instant,
+    pub until: Option<Instant>,
 }
 
 /// The span of time in which a view is the same: from inclusive, until exclusive. Both ends count, since a clock may jump.
