@@ -253,7 +253,8 @@ impl Expected {
                 read.map(|(_, id)| Arg::Id(id)).ok_or_else(|| self.wrong(json, &expected))
             }
             Kind::Text if !self.one_of.is_empty() => {
-                let value = text().map(str::to_lowercase).filter(|t| self.one_of.contains(&t.as_str()));
+                let value = self.one_of.iter().find(|stored| text() == Some(&stored.to_uppercase()));
+                let value = value.map(|stored| (*stored).to_owned());
                 value.map(Arg::Text).ok_or_else(|| {
                     let known = self.one_of.iter().map(|v| v.to_uppercase()).collect::<Vec<_>>().join(", ");
                     self.wrong(json, &format!("one of {known}"))
