@@ -6,6 +6,7 @@
 mod auth;
 mod differential;
 mod exporting;
+mod graphql;
 mod harness;
 mod http;
 mod loading;
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
         auth::tests(),
         differential::tests(),
         exporting::tests(),
+        graphql::tests(),
         http::tests(),
         loading::tests(),
         northwind::tests(),

@@ -158,17 +158,20 @@ impl Hub {
         let body = json!({ "query": document, "variables": variables });
         let reply = self.post(&self.token(seat).await, &body).await;
         if self.0.shared_rows && self.0.shared_clock {
-            self.compare(format!("{seat}: {body}"), &reply.text);
+            self.compare(format!("{seat}: {body}"), &reply);
         }
         reply
     }
 
-    /// Whatever is asked of both shared hubs must be answered with the same bytes.
-    fn compare(&self, asked: String, answer: &str) {
+    /// Whatever is asked of both shared hubs must be answered with the same bytes. Errors only with the
+    /// same code: a document that a hub has seen before is refused in other words.
+    fn compare(&self, asked: String, reply: &Reply) {
+        let answer =
+            if reply.status == 200 { reply.text.clone() } else { format!("{} {}", reply.status, reply.codes()) };
         static ANSWERS: LazyLock<Mutex<HashMap<String, String>>> = LazyLock::new(Mutex::default);
         let mut answers = ANSWERS.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = answers.entry(asked.clone()).or_insert_with(|| answer.to_owned());
-        if first != answer && !answer.contains("requestId") {
+        let first = answers.entry(asked.clone()).or_insert_with(|| answer.clone());
+        if *first != answer {
             let at = first.bytes().zip(answer.bytes()).take_while(|(a, b)| a == b).count().saturating_sub(60);
             let part = |text: &str| {
                 String::from_utf8_lossy(&text.as_bytes()[at.min(text.len())..]).chars().take(200).collect::<String>()
@@ -177,7 +180,7 @@ impl Hub {
                 "the databases answer differently to {asked}\n first: …{}\n {:?}: …{}",
                 part(first),
                 self.dialect(),
-                part(answer)
+                part(&answer)
             );
         }
     }
@@ -283,6 +286,12 @@ impl Reply {
         assert!(errors.len() == 1 && body.get("data").is_none(), "{body}");
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         (text(&errors[0]["extensions"]["code"]), text(&errors[0]["message"]))
+    }
+
+    fn codes(&self) -> String {
+        let body = self.json();
+        let code = |error: &Value| error["extensions"]["code"].to_string();
+        body["errors"].as_array().map(|all| all.iter().map(code).collect()).unwrap_or_default()
     }
 
     #[track_caller]

@@ -45,7 +45,7 @@
 //!
 //! PostgreSQL is `TEST_DATABASE_URL` (a user that may create databases), or a throwaway cluster if its
 //! programs are found; else its trials are ignored, visibly. `TEST_REQUIRE=sqlite,postgres` makes a
-//! missing database a failure.
+//! missing database a failure. `TEST_LOG=error` (or any log filter) shows what the hubs log.
 
 #![allow(dead_code, unused_imports, reason = "a part of the harness may wait for its test")]
 
@@ -218,6 +218,9 @@ pub fn run(tests: Vec<Vec<Test>>) -> ExitCode {
     if let Some(missing) = missing(&postgres) {
         eprintln!("error: {missing}");
         return ExitCode::FAILURE;
+    }
+    if let Ok(filter) = std::env::var("TEST_LOG") {
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     }
     std::panic::set_hook(Box::new(on_panic));
     let counts = Arc::new(Counts::default());

@@ -1,0 +1,5 @@
+//! x
+use crate::harness::Test;
+pub fn tests() -> Vec<Test> {
+    vec![]
+}
