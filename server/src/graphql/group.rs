@@ -47,6 +47,10 @@ pub fn compile<'a>(compiler: &mut Compiler<'a>, ty: &'static Type, wanted: &Want
         let condition = filter::compile(compiler, &mut select, row, ty, &node, "filter")?;
         select.keep(condition);
     }
+    if columns.is_empty() {
+        // one group, whatever is asked of it: without an aggregate it would be one for each row
+        select.count_column();
+    }
     let step = compiler.reserve();
     let (statement, version) = select.groups(&columns, GROUPS + 1);
     compiler.fill(step, Step { statement, parent: None, version: Some(version) });

@@ -147,10 +147,10 @@ impl Select<'_> {
                 self.conditions.insert(0, format!("{key} = k.value"));
                 let outside =
                     order_by(std::iter::once("k.value".to_string()).chain(terms.iter().map(|t| t.inside.clone())));
-                let columns: Vec<String> = self.columns.iter().map(|c| inline(c, &terms)).collect();
+                // that only the number of rows is wanted leaves no column
+                let columns: String = self.columns.iter().map(|c| format!(", {}", inline(c, &terms))).collect();
                 format!(
-                    "SELECT k.value, {} FROM rarray({keys}) k CROSS JOIN {table} ON {alias}.\"id\" IN (SELECT {alias}.\"id\" FROM {table}{}{inside} LIMIT {limit}){}{outside}",
-                    columns.join(", "),
+                    "SELECT k.value{columns} FROM rarray({keys}) k CROSS JOIN {table} ON {alias}.\"id\" IN (SELECT {alias}.\"id\" FROM {table}{}{inside} LIMIT {limit}){}{outside}",
                     self.filter(),
                     self.joins,
                     table = self.table(),
