@@ -5,6 +5,7 @@ pub mod connect;
 mod convert;
 mod facts;
 mod gate;
+mod guess;
 pub mod key;
 pub mod load;
 pub mod pred;

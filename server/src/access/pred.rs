@@ -98,12 +98,17 @@ fn members(p: &Arc<Pred>, of: fn(&Pred) -> Option<&Vec<Arc<Pred>>>) -> &[Arc<Pre
     of(p).map_or(std::slice::from_ref(p), Vec::as_slice)
 }
 
-fn conjuncts(p: &Pred) -> Option<&Vec<Arc<Pred>>> {
+fn of_and(p: &Pred) -> Option<&Vec<Arc<Pred>>> {
     if let And(all) = p { Some(all) } else { None }
 }
 
-fn disjuncts(p: &Pred) -> Option<&Vec<Arc<Pred>>> {
+fn of_or(p: &Pred) -> Option<&Vec<Arc<Pred>>> {
     if let Or(all) = p { Some(all) } else { None }
+}
+
+/// All of these hold where the condition does.
+pub fn conjuncts(p: &Arc<Pred>) -> &[Arc<Pred>] {
+    members(p, of_and)
 }
 
 /// a OR (a AND b) = a, and a AND (a OR b) = a: a part that holds all of another says nothing.
@@ -132,7 +137,7 @@ pub fn and(parts: impl IntoIterator<Item = Arc<Pred>>) -> Arc<Pred> {
     if all.iter().any(|p| p.is_never()) {
         return never();
     }
-    let mut all = absorb(all, disjuncts);
+    let mut all = absorb(all, of_or);
     match all.len() {
         0 => always(),
         1 => all.remove(0),
@@ -154,7 +159,7 @@ pub fn or(parts: impl IntoIterator<Item = Arc<Pred>>) -> Arc<Pred> {
     if all.iter().any(|p| p.is_always()) {
         return always();
     }
-    let mut all = absorb(all, conjuncts);
+    let mut all = absorb(all, of_and);
     match all.len() {
         0 => never(),
         1 => all.remove(0),
@@ -164,15 +169,15 @@ pub fn or(parts: impl IntoIterator<Item = Arc<Pred>>) -> Arc<Pred> {
 
 /// (a AND b) OR (a AND c) = a AND (b OR c): what all alternatives share is tested once.
 fn factor(alternatives: Vec<Arc<Pred>>) -> Arc<Pred> {
-    let shared: Vec<Arc<Pred>> = members(&alternatives[0], conjuncts)
+    let shared: Vec<Arc<Pred>> = conjuncts(&alternatives[0])
         .iter()
-        .filter(|p| alternatives.iter().all(|other| members(other, conjuncts).contains(p)))
+        .filter(|p| alternatives.iter().all(|other| conjuncts(other).contains(p)))
         .cloned()
         .collect();
     if shared.is_empty() {
         return Arc::new(Or(alternatives));
     }
-    let rest = alternatives.iter().map(|p| and(members(p, conjuncts).iter().filter(|c| !shared.contains(c)).cloned()));
+    let rest = alternatives.iter().map(|p| and(conjuncts(p).iter().filter(|c| !shared.contains(c)).cloned()));
     let rest = or(rest.collect::<Vec<_>>());
     and(shared.into_iter().chain([rest]))
 }
@@ -247,9 +252,14 @@ pub fn tidy(p: &Arc<Pred>) -> Arc<Pred> {
                 Pred::Has(field) => !all.iter().any(|other| needs(other, *field)),
                 _ => true,
             };
-            and(all.iter().filter(|p| needed(p)).map(tidy).collect::<Vec<_>>())
+            let all: Vec<_> = all.iter().filter(|p| needed(p)).map(tidy).collect();
+            // of two conjuncts the stronger says it all, of two alternatives the weaker
+            and(strongest(&all, implies))
         }
-        Or(all) => or(all.iter().map(tidy).collect::<Vec<_>>()),
+        Or(all) => {
+            let all: Vec<_> = all.iter().map(tidy).collect();
+            or(strongest(&all, |weaker, stronger| implies(stronger, weaker)))
+        }
         At(step, inner) => at_row(*step, tidy(inner)),
         _ => p.clone(),
     }
@@ -265,16 +275,61 @@ fn needs(p: &Pred, field: usize) -> bool {
     }
 }
 
+/// Those that no other one makes needless; of two that say the same, the first.
+fn strongest(all: &[Arc<Pred>], covers: fn(&Pred, &Pred) -> bool) -> Vec<Arc<Pred>> {
+    let needless = |i: usize| {
+        let mut others = all.iter().enumerate().filter(|(j, _)| *j != i);
+        others.any(|(j, other)| covers(other, &all[i]) && (j < i || !covers(&all[i], other)))
+    };
+    (0..all.len()).filter(|i| !needless(*i)).map(|i| all[i].clone()).collect()
+}
+
+/// Whether every row of which `known` is true satisfies `p`, as far as the two texts show. Negation is at
+/// the atoms, so what is true here is true in SQL, where a missing value makes a comparison unknown.
+pub fn implies(known: &Pred, p: &Pred) -> bool {
+    if known == p {
+        return true;
+    }
+    match (known, p) {
+        (Const(false), _) | (_, Const(true)) => true,
+        (Or(all), _) => all.iter().all(|k| implies(k, p)),
+        (_, And(all)) => all.iter().all(|q| implies(known, q)),
+        (And(all), _) => all.iter().any(|k| implies(k, p)),
+        (_, Or(all)) => all.iter().any(|q| implies(known, q)),
+        (At(step, k), At(other, q)) => step == other && implies(k, q),
+        (At(step, _), Pred::Has(field)) => step == field,
+        (Pred::Cmp(Op::Eq, a, Term::Lit(val)), Pred::In(b, vals)) => a == b && vals.contains(val),
+        (Pred::In(a, some), Pred::In(b, more)) => a == b && some.iter().all(|val| more.contains(val)),
+        (Pred::Cmp(op @ (Op::Lt | Op::Le), a, b), Pred::Cmp(of @ (Op::Lt | Op::Le), c, d)) => {
+            // a < b and b <= d make a < d; a <= b makes a < d only if b < d
+            let strict = *op == Op::Le && *of == Op::Lt;
+            (a == c && ascend(b, d, strict)) || (b == d && ascend(c, a, strict))
+        }
+        _ => false,
+    }
+}
+
+/// Whether the first constant is at most, or if `strict` less than, the second.
+fn ascend(a: &Term, b: &Term, strict: bool) -> bool {
+    match (a, b) {
+        (Term::Lit(Val::Long(a)), Term::Lit(Val::Long(b)))
+        | (Term::Lit(Val::Decimal(a)), Term::Lit(Val::Decimal(b)))
+        | (Term::Lit(Val::Time(a)), Term::Lit(Val::Time(b)))
+        | (Term::Now(a), Term::Now(b)) => a < b || (a == b && !strict),
+        _ => false,
+    }
+}
+
 /// What of a condition is left to test in rows of which another is already known to hold.
 pub fn given(known: &Arc<Pred>, p: &Arc<Pred>) -> Arc<Pred> {
-    if p == known {
+    if implies(known, p) {
         return always();
     }
-    let known = members(known, conjuncts);
+    let parts = conjuncts(known);
     let left = |p: &Arc<Pred>| match &**p {
         // the known part of the same referenced row
         At(step, inner) => {
-            let same = known.iter().find_map(|k| match &**k {
+            let same = parts.iter().find_map(|k| match &**k {
                 At(s, of) if s == step => Some(of),
                 _ => None,
             });
@@ -286,7 +341,36 @@ pub fn given(known: &Arc<Pred>, p: &Arc<Pred>) -> Arc<Pred> {
         }
         _ => p.clone(),
     };
-    and(members(p, conjuncts).iter().filter(|c| !known.contains(c)).map(left).collect::<Vec<_>>())
+    and(conjuncts(p).iter().filter(|c| !implies(known, c)).map(left).collect::<Vec<_>>())
+}
+
+/// What is known of the row that a reference leads to, where `known` holds of the row that has it.
+pub fn behind(known: &Pred, step: usize) -> Arc<Pred> {
+    seen_from(known, step).unwrap_or_else(always)
+}
+
+/// `None`: nothing.
+fn seen_from(known: &Pred, step: usize) -> Option<Arc<Pred>> {
+    const KEY: Term = Term::Col(0);
+    let here = |term: &Term| *term == Term::Col(step);
+    let fixed = |term: &Term| matches!(term, Term::Lit(_) | Term::Me);
+    match known {
+        At(of, inner) if *of == step => Some(inner.clone()),
+        // the reference leads somewhere, so it is set
+        Not(inner) if **inner == Pred::Has(step) => Some(never()),
+        Not(inner) => Some(Arc::new(Not(seen_from(inner, step).filter(|p| !matches!(**p, And(_) | Or(_) | At(..)))?))),
+        Pred::Member(term, set, holder) if here(term) && fixed(holder) => {
+            Some(Arc::new(Pred::Member(KEY, set, holder.clone())))
+        }
+        Pred::In(term, vals) if here(term) => Some(Arc::new(Pred::In(KEY, vals.clone()))),
+        Pred::Cmp(Op::Eq, term, val) if here(term) && fixed(val) => Some(Arc::new(Pred::Cmp(Op::Eq, KEY, val.clone()))),
+        And(all) => {
+            let all: Vec<_> = all.iter().filter_map(|p| seen_from(p, step)).collect();
+            (!all.is_empty()).then(|| and(all))
+        }
+        Or(all) => Some(or(all.iter().map(|p| seen_from(p, step)).collect::<Option<Vec<_>>>()?)),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -327,6 +411,41 @@ mod tests {
         );
         assert_eq!(given(&and([a.clone(), b.clone()]), &and([a.clone(), b, c.clone()])), c);
         assert!(given(&a, &a).is_always());
+    }
+
+    fn less(n: i64) -> Arc<Pred> {
+        Arc::new(Pred::Cmp(Op::Lt, Term::Col(4), Term::Lit(Val::Long(n))))
+    }
+
+    fn at_most(n: i64) -> Arc<Pred> {
+        Arc::new(Pred::Cmp(Op::Le, Term::Col(4), Term::Lit(Val::Long(n))))
+    }
+
+    #[test]
+    fn the_stronger_of_two_conditions_says_it_all() {
+        assert!(implies(&less(1), &less(2)) && implies(&less(1), &at_most(1)) && implies(&at_most(1), &less(2)));
+        assert!(!implies(&less(2), &less(1)) && !implies(&at_most(1), &less(1)));
+        let more = |n: i64| Pred::Cmp(Op::Lt, Term::Lit(Val::Long(n)), Term::Col(4));
+        assert!(implies(&more(2), &more(1)) && !implies(&more(1), &more(2)));
+        let unset = Arc::new(Not(col(3)));
+        let (narrow, wide) = (or([unset.clone(), at_row(3, less(1))]), or([unset, at_row(3, less(2))]));
+        assert_eq!(tidy(&Arc::new(And(vec![wide.clone(), narrow.clone()]))), narrow);
+        assert_eq!(tidy(&Arc::new(Or(vec![wide.clone(), narrow.clone()]))), wide);
+        assert!(given(&narrow, &wide).is_always());
+        assert_eq!(given(&wide, &narrow), narrow);
+        assert_eq!(given(&at_row(3, less(1)), &at_row(3, and([less(2), col(5)]))), at_row(3, col(5)));
+    }
+
+    #[test]
+    fn what_is_said_of_a_reference_is_known_of_its_row() {
+        let named = |term: Term| Arc::new(Pred::Member(term, "namedProducts", Term::Lit(Val::Long(1))));
+        let known = and([or([named(Term::Col(3)), at_row(3, less(1))]), col(7), less(9)]);
+        let seen = behind(&known, 3);
+        assert_eq!(seen, or([named(Term::Col(0)), less(1)]));
+        assert!(implies(&seen, &or([less(2), named(Term::Col(0)), col(8)])));
+        assert_eq!(behind(&or([Arc::new(Not(col(3))), at_row(3, less(1))]), 3), less(1));
+        assert!(behind(&or([col(7), at_row(3, less(1))]), 3).is_always());
+        assert!(behind(&known, 2).is_always());
     }
 
     #[test]

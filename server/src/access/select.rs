@@ -18,9 +18,11 @@ pub use page::OrderBy;
 
 use super::{
     connect::Dialect,
-    pred::Pred,
+    guess::{is_late, is_narrow, reach},
+    pred::{Pred, always, and, at_row, behind, conjuncts, given},
     read::{Arg, Pace},
     sql::{Bind, Reach, Sql, day},
+    treat::Treatment,
     view::View,
 };
 use crate::catalogue::{CATALOGUE, TypeId};
@@ -51,6 +53,8 @@ pub struct Binding<'a> {
 struct Source {
     alias: String,
     ty: TypeId,
+    /// What has been tested of every row that is read from here.
+    known: Arc<Pred>,
 }
 
 pub struct Select<'v> {
@@ -63,6 +67,8 @@ pub struct Select<'v> {
     guards: Vec<(RowRef, Arc<Pred>, String)>,
     columns: Vec<String>,
     conditions: Vec<String>,
+    /// What is better tested when the others have left few rows.
+    late: Vec<String>,
     order: Vec<OrderBy>,
     reversed: bool,
     /// Reads many rows to give few: joins look up sets, not rows.
@@ -72,37 +78,63 @@ pub struct Select<'v> {
 impl<'v> Select<'v> {
     /// The rows of a type that the view shows.
     pub fn rows(view: &'v View, dialect: Dialect, ty: TypeId) -> (Self, RowRef) {
-        Self::new(view, dialect, ty, Reach::Many, false)
+        let reach = match dialect {
+            Dialect::Postgres => Reach::Few,
+            Dialect::Sqlite => reach(CATALOGUE.ty(ty), &view.of(ty).row),
+        };
+        Self::new(view, dialect, ty, reach, false, always())
     }
 
-    /// The same, for a few rows whose keys, or whose parents' keys, are bound when the statement runs.
+    /// The same, for a few rows whose keys are bound when the statement runs.
     pub fn some_rows(view: &'v View, dialect: Dialect, ty: TypeId) -> (Self, RowRef) {
-        Self::new(view, dialect, ty, Reach::Few, false)
+        Self::new(view, dialect, ty, Reach::Few, false, always())
+    }
+
+    /// The same, for rows that point with `by` at parents whose keys are bound when the statement runs. Another
+    /// statement of this view has shown the parents at the same moment, so what that says of them holds.
+    pub fn children(view: &'v View, dialect: Dialect, ty: TypeId, by: usize) -> (Self, RowRef) {
+        let parent = CATALOGUE.ty(ty).fields[by].to;
+        let known = parent.map_or_else(always, |to| at_row(by, view.of(to).row.clone()));
+        Self::new(view, dialect, ty, Reach::Few, false, known)
     }
 
     /// The same, to be counted or aggregated.
     pub fn all_rows(view: &'v View, dialect: Dialect, ty: TypeId) -> (Self, RowRef) {
-        Self::new(view, dialect, ty, Reach::Many, true)
+        Self::new(view, dialect, ty, Reach::Many, true, always())
     }
 
-    fn new(view: &'v View, dialect: Dialect, ty: TypeId, reach: Reach, bulk: bool) -> (Self, RowRef) {
+    fn new(view: &'v View, dialect: Dialect, ty: TypeId, reach: Reach, bulk: bool, known: Arc<Pred>) -> (Self, RowRef) {
         let mut sql = Sql::new(dialect);
         let alias = sql.alias();
         let mut select = Select {
             view,
             sql,
-            sources: vec![Source { alias: alias.clone(), ty }],
+            sources: Vec::new(),
             joins: String::new(),
             joined: Vec::new(),
             guards: Vec::new(),
             columns: Vec::new(),
             conditions: Vec::new(),
+            late: Vec::new(),
             order: Vec::new(),
             reversed: false,
             bulk,
         };
-        let filter = select.row_filter(ty, &alias, reach);
-        select.conditions.extend(filter);
+        let filter = view.of(ty).row.clone();
+        let left = given(&known, &filter);
+        // PostgreSQL cannot guess what a bound moment lets through, and would test all rows before it sorts them
+        let (late, early): (Vec<_>, Vec<_>) = match dialect == Dialect::Postgres && reach == Reach::Few {
+            true if is_narrow(CATALOGUE.ty(ty), &left) => conjuncts(&left).iter().cloned().partition(|p| is_late(p)),
+            _ => (Vec::new(), vec![left]),
+        };
+        for (parts, late) in [(early, false), (late, true)] {
+            let part = and(parts);
+            if !part.is_always() {
+                let condition = select.condition(ty, &alias, &part, if late { Reach::One } else { reach });
+                if late { &mut select.late } else { &mut select.conditions }.push(condition);
+            }
+        }
+        select.sources.push(Source { alias, ty, known: and([known, filter]) });
         (select, RowRef(0))
     }
 
@@ -142,13 +174,13 @@ impl<'v> Select<'v> {
     /// however many fields depend on it, and a hidden value is not read.
     fn read(&mut self, row: RowRef, field: usize) -> String {
         let (ty, alias) = self.source(row);
-        let levels = &self.view.of(ty).fields[field].levels;
         let def = &CATALOGUE.ty(ty).fields[field];
-        if field == 0 || self.bulk || levels.iter().all(|(p, _)| p.is_always()) {
+        let levels = self.levels(row, field);
+        if field == 0 || self.bulk || levels.is_empty() {
             return self.shown(ty, &alias, field);
         }
         let mut parts = Vec::new();
-        for (p, shown) in levels {
+        for (p, shown) in &levels {
             let from = if p.is_always() { alias.clone() } else { self.guard(row, p) };
             let value = self.piece(|sql| sql.treated(&from, def.column, def.kind, *shown));
             parts.push((from, value));
@@ -163,13 +195,28 @@ impl<'v> Select<'v> {
         text + " END"
     }
 
+    /// How the field is shown in this row, up to the first level that always holds.
+    fn levels(&self, row: RowRef, field: usize) -> Vec<(Arc<Pred>, Treatment)> {
+        let source = &self.sources[row.0];
+        let mut out = Vec::new();
+        for (p, shown) in &self.view.of(source.ty).fields[field].levels {
+            let left = given(&source.known, p);
+            let last = left.is_always();
+            out.push((left, *shown));
+            if last {
+                break;
+            }
+        }
+        out
+    }
+
     fn guard(&mut self, row: RowRef, p: &Arc<Pred>) -> String {
         if let Some((.., alias)) = self.guards.iter().find(|(r, q, _)| *r == row && q == p) {
             return alias.clone();
         }
         let (ty, alias) = self.source(row);
         let guard = self.sql.alias();
-        let condition = self.condition(ty, &alias, p, Reach::Few);
+        let condition = self.condition(ty, &alias, p, Reach::One);
         let table = CATALOGUE.ty(ty).table;
         let _ = write!(self.joins, " LEFT JOIN \"{table}\" {guard} ON {guard}.\"id\" = {alias}.\"id\" AND {condition}");
         self.guards.push((row, p.clone(), guard.clone()));
@@ -181,15 +228,24 @@ impl<'v> Select<'v> {
         if let Some((.., row)) = self.joined.iter().find(|(r, f, _)| *r == from && *f == field) {
             return Some(*row);
         }
-        let to = CATALOGUE.ty(self.sources[from.0].ty).fields[field].to?;
+        let source = &self.sources[from.0];
+        let to = CATALOGUE.ty(source.ty).fields[field].to?;
+        // where the reference is shown, so is what shows it
+        let access = self.view.of(source.ty).fields[field].access();
+        let known = behind(&and([source.known.clone(), access]), field);
         let key = self.read(from, field);
         let target = self.sql.alias();
-        let reach = if self.bulk { Reach::Many } else { Reach::Few };
-        let filter = self.row_filter(to, &target, reach).map(|f| format!(" AND {f}")).unwrap_or_default();
+        let reach = if self.bulk { Reach::Many } else { Reach::One };
+        let filter = self.view.of(to).row.clone();
         let table = CATALOGUE.ty(to).table;
-        let _ = write!(self.joins, " LEFT JOIN \"{table}\" {target} ON {target}.\"id\" = {key}{filter}");
+        let _ = write!(self.joins, " LEFT JOIN \"{table}\" {target} ON {target}.\"id\" = {key}");
+        let left = given(&known, &filter);
+        if !left.is_always() {
+            let condition = self.condition(to, &target, &left, reach);
+            let _ = write!(self.joins, " AND {condition}");
+        }
         let row = RowRef(self.sources.len());
-        self.sources.push(Source { alias: target, ty: to });
+        self.sources.push(Source { alias: target, ty: to, known: and([known, filter]) });
         self.joined.push((from, field, row));
         Some(row)
     }
@@ -209,8 +265,7 @@ impl<'v> Select<'v> {
 
     /// A column that tells whether the field is shown in this row; `None` if it always is.
     pub fn flag(&mut self, row: RowRef, field: usize) -> Option<usize> {
-        let (ty, _) = self.source(row);
-        let levels = &self.view.of(ty).fields[field].levels;
+        let levels = self.levels(row, field);
         if field == 0 || levels.last().is_some_and(|(p, _)| p.is_always()) {
             return None;
         }
@@ -232,7 +287,7 @@ impl<'v> Select<'v> {
     }
 
     fn filter(&self) -> String {
-        if self.conditions.is_empty() { String::new() } else { format!(" WHERE {}", self.conditions.join(" AND ")) }
+        filter(self.conditions.iter().chain(&self.late))
     }
 
     fn list(&self) -> String {
@@ -244,6 +299,11 @@ impl<'v> Select<'v> {
         tracing::debug!(sql, "statement");
         Statement { sql, binds: self.sql.binds, pace: Pace::default() }
     }
+}
+
+fn filter<'a>(conditions: impl Iterator<Item = &'a String>) -> String {
+    let all: Vec<&str> = conditions.map(String::as_str).collect();
+    if all.is_empty() { String::new() } else { format!(" WHERE {}", all.join(" AND ")) }
 }
 
 impl Statement {

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::{
     connect::Dialect,
+    guess::effort,
     pred::{Op, Pred, Term, Val},
     treat::Treatment,
     view::FieldView,
@@ -93,20 +94,33 @@ pub struct Sql {
     pub binds: Vec<Bind>,
     /// How conditions on referenced rows are written; see [`Reach`].
     pub reach: Reach,
+    /// What is being written is one of several alternatives.
+    alternative: bool,
     rows: usize,
     /// Sub-selects of memberships; the text holds their tokens.
     sets: Vec<String>,
 }
 
-/// The two forms of a condition on a referenced row, equal in meaning. Where a condition picks rows out
-/// of many, an id sub-select on the table that carries the scope was measured far faster than a join;
-/// where it decides about the few rows of a page, it must look up just those.
+/// The forms of a condition on a referenced row, equal in meaning. PostgreSQL sees through `EXISTS` and finds
+/// its own way, except where it stands in an alternative: there it would rather read a table whole than be
+/// surprised. SQLite takes each form as it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// `t.series_id IN (SELECT id …)`
+    /// Picks rows out of many: a set of keys, `t.series_id IN (SELECT id …)`, or `EXISTS`.
     Many,
-    /// `EXISTS (SELECT 1 … WHERE id = t.series_id …)`
+    /// Decides about the few rows of a page, each by itself: `EXISTS (SELECT 1 … WHERE id = t.series_id …)`,
+    /// in an alternative `(SELECT … WHERE id = t.series_id)`.
     Few,
+    /// Decides about one row that is at hand: nothing of it is to be turned into a join.
+    One,
+}
+
+/// How a condition on a referenced row is written here.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Set,
+    Exists,
+    Value,
 }
 
 /// Stands for a membership's sub-select until the statement is whole.
@@ -119,6 +133,7 @@ impl Sql {
             text: String::with_capacity(512),
             binds: Vec::new(),
             reach: Reach::Many,
+            alternative: false,
             rows: 0,
             sets: Vec::new(),
         }
@@ -203,7 +218,11 @@ impl Sql {
         match p {
             Pred::Const(b) => self.add(if *b { "1 = 1" } else { "1 = 0" }),
             Pred::And(all) => self.joined(ty, alias, all, " AND "),
-            Pred::Or(all) => self.joined(ty, alias, all, " OR "),
+            Pred::Or(all) => {
+                let before = std::mem::replace(&mut self.alternative, true);
+                self.joined(ty, alias, all, " OR ");
+                self.alternative = before;
+            }
             Pred::Not(inner) => match &**inner {
                 Pred::Has(field) => {
                     self.column(alias, ty.fields[*field].column);
@@ -216,6 +235,7 @@ impl Sql {
                 }
             },
             Pred::If(cond, yes, no) => {
+                let before = std::mem::replace(&mut self.alternative, true);
                 self.push("CASE WHEN ");
                 self.pred(ty, alias, cond);
                 self.push(" THEN ");
@@ -223,6 +243,7 @@ impl Sql {
                 self.push(" ELSE ");
                 self.pred(ty, alias, no);
                 self.push(" END");
+                self.alternative = before;
             }
             Pred::Has(field) => {
                 self.column(alias, ty.fields[*field].column);
@@ -247,8 +268,11 @@ impl Sql {
     }
 
     fn joined(&mut self, ty: &Type, alias: &str, all: &[std::sync::Arc<Pred>], word: &str) {
+        let mut all: Vec<&Pred> = all.iter().map(|p| &**p).collect();
+        // both databases test in this order, and stop where they can
+        all.sort_by_key(|p| effort(p));
         self.push("(");
-        for (i, p) in all.iter().enumerate() {
+        for (i, p) in all.into_iter().enumerate() {
             if i > 0 {
                 self.push(word);
             }
@@ -261,19 +285,29 @@ impl Sql {
         let field = &ty.fields[step];
         let Some(to) = field.to else { return self.add("1 = 0") };
         let (to, row) = (CATALOGUE.ty(to), self.alias());
-        match self.reach {
-            Reach::Many => {
-                self.column(alias, field.column);
-                let _ = write!(self.text, " IN (SELECT {row}.\"id\" FROM \"{}\" {row} WHERE ", to.table);
+        let key = format!("{alias}.\"{}\"", field.column);
+        let form = match (self.dialect, self.reach, self.alternative) {
+            (Dialect::Sqlite, Reach::Many, _) => Form::Set,
+            (Dialect::Postgres, Reach::One, _) | (Dialect::Postgres, Reach::Few, true) => Form::Value,
+            _ => Form::Exists,
+        };
+        let before = self.alternative;
+        // a value is no condition of its own: what it holds stays one of the alternatives
+        self.alternative = form == Form::Value;
+        let table = to.table;
+        let _ = match form {
+            Form::Set => write!(self.text, "{key} IN (SELECT {row}.\"id\" FROM \"{table}\" {row} WHERE "),
+            Form::Exists => {
+                write!(self.text, "EXISTS (SELECT 1 FROM \"{table}\" {row} WHERE {row}.\"id\" = {key} AND ")
             }
-            Reach::Few => {
-                let _ = write!(self.text, "EXISTS (SELECT 1 FROM \"{}\" {row} WHERE {row}.\"id\" = ", to.table);
-                self.column(alias, field.column);
-                self.add(" AND ");
-            }
-        }
+            Form::Value => write!(self.text, "(SELECT "),
+        };
         self.pred(to, &row, inner);
+        if form == Form::Value {
+            let _ = write!(self.text, " FROM \"{table}\" {row} WHERE {row}.\"id\" = {key}");
+        }
         self.add(")");
+        self.alternative = before;
     }
 
     fn member(&mut self, ty: &Type, alias: &str, term: &Term, name: &str, holder: &Term) {

@@ -97,7 +97,7 @@ impl<'a> Compiler<'a> {
         let view: &'a View = self.view;
         match above {
             None => Select::rows(view, self.dialect, ty.id),
-            Some(_) => Select::some_rows(view, self.dialect, ty.id),
+            Some((.., by)) => Select::children(view, self.dialect, ty.id, by),
         }
     }
 
@@ -110,7 +110,10 @@ impl<'a> Compiler<'a> {
     }
 
     fn count_step(&mut self, ty: &'static Type, filter: Option<&Node>, above: Option<Above>) -> Result<usize> {
-        let (mut select, row) = self.rows(ty, above);
+        let (mut select, row) = match above {
+            None => Select::all_rows(self.view, self.dialect, ty.id),
+            Some(_) => self.rows(ty, above),
+        };
         self.narrow(&mut select, row, ty, filter)?;
         let index = self.reserve();
         let step = match above {

@@ -123,7 +123,7 @@ impl Select<'_> {
         let target = self.sql.alias();
         let filter = self.row_filter(ty, &target, Reach::Many);
         let row = RowRef(self.sources.len());
-        self.sources.push(Source { alias: target.clone(), ty });
+        self.sources.push(Source { alias: target.clone(), ty, known: self.view.of(ty).row.clone() });
         let mut all: Vec<Piece> = filter.into_iter().map(Piece).collect();
         all.push(inner(self, row)?);
         Ok((target, Self::all(all).0))

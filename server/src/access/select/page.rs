@@ -1,6 +1,6 @@
 //! Order, cursors and pages, of all rows or of each parent's.
 
-use super::{RowRef, Select, Statement};
+use super::{RowRef, Select, Statement, filter};
 use crate::{
     access::{
         connect::Dialect,
@@ -99,17 +99,23 @@ impl Select<'_> {
         let terms = self.order_terms();
         let (_, alias) = self.source(RowRef(0));
         let inside = order_by(terms.iter().map(|t| t.inside.clone()));
+        let from = match self.late.is_empty() {
+            true => format!("{}{}", self.table(), self.filter()),
+            // put in order first, so that the late tests end with the page
+            false => {
+                let (early, late) = (filter(self.conditions.iter()), filter(self.late.iter()));
+                format!("(SELECT * FROM {}{early}{inside}) {alias}{late}", self.table())
+            }
+        };
         if self.joins.is_empty() && terms.iter().all(|t| t.extra.is_empty()) {
-            let text = format!("SELECT {} FROM {}{}{inside} LIMIT {limit}", self.list(), self.table(), self.filter());
+            let text = format!("SELECT {} FROM {from}{inside} LIMIT {limit}", self.list());
             return self.statement(&text);
         }
         let extra: String = terms.iter().map(|t| t.extra.as_str()).collect();
         let outside = order_by(terms.iter().map(OrderTerm::outside));
         let text = format!(
-            "SELECT {} FROM (SELECT {alias}.*{extra} FROM {}{}{inside} LIMIT {limit}) {alias}{}{outside}",
+            "SELECT {} FROM (SELECT {alias}.*{extra} FROM {from}{inside} LIMIT {limit}) {alias}{}{outside}",
             self.list(),
-            self.table(),
-            self.filter(),
             self.joins,
         );
         self.statement(&text)
@@ -142,7 +148,7 @@ impl Select<'_> {
                     self.joins,
                 )
             }
-            // no LATERAL there: the page of each parent is an id sub-select
+            // no LATERAL there: the page of each parent is a sub-select of row numbers, which the index has at hand
             Dialect::Sqlite => {
                 self.conditions.insert(0, format!("{key} = k.value"));
                 let outside =
@@ -150,7 +156,7 @@ impl Select<'_> {
                 // that only the number of rows is wanted leaves no column
                 let columns: String = self.columns.iter().map(|c| format!(", {}", inline(c, &terms))).collect();
                 format!(
-                    "SELECT k.value{columns} FROM rarray({keys}) k CROSS JOIN {table} ON {alias}.\"id\" IN (SELECT {alias}.\"id\" FROM {table}{}{inside} LIMIT {limit}){}{outside}",
+                    "SELECT k.value{columns} FROM rarray({keys}) k CROSS JOIN {table} ON {alias}.rowid IN (SELECT {alias}.rowid FROM {table}{}{inside} LIMIT {limit}){}{outside}",
                     self.filter(),
                     self.joins,
                     table = self.table(),
