@@ -10,8 +10,8 @@ use quick_cache::sync::Cache;
 use super::{
     compile::compile,
     connect::{Db, Dialect},
-    facts::{self, Facts},
-    read::{Rows, Session},
+    facts::Facts,
+    read::{Pace, Rows, Session},
     roster::{Caller, Seat},
     select::{Binding, Statement},
     view::View,
@@ -102,7 +102,9 @@ impl Gate {
 
     /// The version of the shared data now.
     pub async fn version(&self) -> Result<i64> {
-        facts::version(self.db.orm()).await
+        let mut session = self.db.reader.session(false).await?;
+        let rows = session.query("SELECT version FROM access_version", &[], &Pace::default(), true).await?;
+        rows.int(0, 0).ok_or_else(|| Error::internal("table access_version is empty"))
     }
 
     pub fn now(&self) -> Instant {
@@ -120,7 +122,12 @@ pub struct Reading(Session);
 
 impl Reading {
     pub async fn run(&mut self, statement: &Statement, binding: &Binding<'_>) -> Result<Rows> {
-        self.0.query(statement.sql(), &statement.arguments(binding), statement.pace()).await
+        self.0.query(statement.sql(), &statement.arguments(binding), statement.pace(), false).await
+    }
+
+    /// The same for the last one, which ends the snapshot without a round trip of its own.
+    pub async fn run_last(&mut self, statement: &Statement, binding: &Binding<'_>) -> Result<Rows> {
+        self.0.query(statement.sql(), &statement.arguments(binding), statement.pace(), true).await
     }
 
     pub async fn finish(self) -> Result<()> {

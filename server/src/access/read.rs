@@ -86,8 +86,10 @@ impl Reader {
                 let mut config: tokio_postgres::Config =
                     url.reveal().parse().map_err(|_| Error::usage("the database URL is no PostgreSQL URL"))?;
                 // plans carry their constants in the text, so one plan per statement serves every value
+                // pages follow an index instead of sorting what it finds, and no page is worth a second process
                 let ours = format!(
-                    "-c default_transaction_read_only=on -c jit=off -c plan_cache_mode=force_generic_plan -c statement_timeout={}",
+                    "-c default_transaction_read_only=on -c jit=off -c plan_cache_mode=force_generic_plan \
+                     -c random_page_cost=1.1 -c parallel_setup_cost=100000 -c statement_timeout={}",
                     PATIENCE.as_millis()
                 );
                 let options = config.get_options().map_or_else(|| ours.clone(), |given| format!("{given} {ours}"));
@@ -147,10 +149,11 @@ pub struct PgSession {
 }
 
 impl Session {
-    pub async fn query(&mut self, sql: &str, args: &[Arg], pace: &Pace) -> Result<Rows> {
+    /// With `last` nothing follows, so the transaction can end with the statement.
+    pub async fn query(&mut self, sql: &str, args: &[Arg], pace: &Pace, last: bool) -> Result<Rows> {
         match self {
             Session::Sqlite(session) => session.query(sql, args, pace).map(Rows::Sqlite),
-            Session::Postgres(session) => session.query(sql, args).await.map(Rows::Postgres),
+            Session::Postgres(session) => session.query(sql, args, last).await.map(Rows::Postgres),
         }
     }
 
@@ -169,23 +172,31 @@ impl Session {
 }
 
 impl PgSession {
-    async fn query(&mut self, sql: &str, args: &[Arg]) -> Result<Vec<tokio_postgres::Row>> {
+    async fn query(&mut self, sql: &str, args: &[Arg], last: bool) -> Result<Vec<tokio_postgres::Row>> {
         let client = self.client.as_ref().ok_or_else(|| Error::internal("a finished session"))?;
-        let params: Vec<&(dyn ToSql + Sync)> = args.iter().map(|a| a as &(dyn ToSql + Sync)).collect();
-        if self.transaction == Transaction::Wanted {
-            // from here on a session that is dropped half way must not go back to the pool
-            self.transaction = Transaction::Open;
-            let begin = client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
-            let rows = async {
-                let statement = client.prepare_cached(sql).await?;
-                client.query(&statement, &params).await
-            };
-            let (begun, rows) = futures_util::future::join(begin, rows).await;
-            begun?;
-            return Ok(rows?);
-        }
         let statement = client.prepare_cached(sql).await?;
-        Ok(client.query(&statement, &params).await?)
+        let params: Vec<&(dyn ToSql + Sync)> = args.iter().map(|a| a as &(dyn ToSql + Sync)).collect();
+        if self.transaction == Transaction::None {
+            return Ok(client.query(&statement, &params).await?);
+        }
+        let begins = self.transaction == Transaction::Wanted;
+        // from here on a session that is dropped half way must not go back to the pool
+        self.transaction = Transaction::Open;
+        let say = async |text: &str, wanted: bool| if wanted { client.batch_execute(text).await } else { Ok(()) };
+        // sent together, in this order
+        let (begun, rows, ended) = futures_util::future::join3(
+            say("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", begins),
+            client.query(&statement, &params),
+            say("COMMIT", last),
+        )
+        .await;
+        begun?;
+        let rows = rows?;
+        ended?;
+        if last {
+            self.transaction = Transaction::None;
+        }
+        Ok(rows)
     }
 }
 

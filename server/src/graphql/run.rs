@@ -53,7 +53,7 @@ pub async fn run(run: &Run<'_>) -> Result<Option<Vec<u8>>> {
     let mut current = false;
     if !plan.steps.is_empty() {
         let mut session = run.gate.session(plan.steps.len() > 1).await?;
-        for step in &plan.steps {
+        for (i, step) in plan.steps.iter().enumerate() {
             if let Some(parent) = &step.parent {
                 let of = &results[parent.step];
                 let mut keys: Vec<Uuid> =
@@ -67,7 +67,10 @@ pub async fn run(run: &Run<'_>) -> Result<Option<Vec<u8>>> {
                 slots[parent.slot] = Arg::Ids(keys);
             }
             let binding = Binding { now: run.now, me: run.me, slots: &slots };
-            let rows = session.run(&step.statement, &binding).await?;
+            let rows = match i + 1 == plan.steps.len() {
+                true => session.run_last(&step.statement, &binding).await?,
+                false => session.run(&step.statement, &binding).await?,
+            };
             if let Some(column) = step.version
                 && !rows.is_empty()
             {
