@@ -18,7 +18,7 @@ mod viewer;
 use std::{
     hash::{Hash, Hasher},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -108,11 +108,9 @@ impl From<&config::Limits> for Limits {
     }
 }
 
-/// A schema and the number of its class.
-struct ClassSchema {
-    id: u64,
-    schema: Schema,
-}
+/// Schemas that are kept, the latest used first. Each takes some megabytes and can be built again in
+/// milliseconds; documents that have been seen need none.
+const SCHEMAS: usize = 4;
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct DocumentKey {
@@ -152,7 +150,10 @@ struct PlanKey {
 pub struct Engine {
     seal: [u8; 32],
     limits: Limits,
-    schemas: Cache<ViewClass, Arc<ClassSchema>>,
+    /// The number of each class, and of each view's.
+    classes: Cache<ViewClass, u64>,
+    class_of: Cache<u64, u64>,
+    schemas: Mutex<Vec<(u64, Arc<Schema>)>>,
     documents: Cache<DocumentKey, Arc<Document>>,
     plans: Cache<PlanKey, Arc<Plan>>,
     codecs: Cache<Uuid, Arc<Codec>>,
@@ -164,7 +165,9 @@ impl Engine {
         Engine {
             seal,
             limits: Limits::from(limits),
-            schemas: Cache::new(256),
+            classes: Cache::new(1_000),
+            class_of: Cache::new(10_000),
+            schemas: Mutex::default(),
             documents: Cache::new(limits.plans),
             plans: Cache::new(limits.plans),
             codecs: Cache::new(10_000),
@@ -181,13 +184,33 @@ impl Engine {
         codec
     }
 
-    fn schema(&self, class: &ViewClass) -> Result<Arc<ClassSchema>> {
-        if let Some(schema) = self.schemas.get(class) {
-            return Ok(schema);
+    fn class(&self, view: &View) -> u64 {
+        if let Some(class) = self.class_of.get(&view.id) {
+            return class;
         }
-        let id = self.ids.fetch_add(1, Ordering::Relaxed);
-        let schema = Arc::new(ClassSchema { id, schema: schema::build(class)? });
-        self.schemas.insert(class.clone(), schema.clone());
+        let class = self.classes.get(&view.class).unwrap_or_else(|| {
+            let class = self.ids.fetch_add(1, Ordering::Relaxed);
+            self.classes.insert(view.class.clone(), class);
+            class
+        });
+        self.class_of.insert(view.id, class);
+        class
+    }
+
+    fn schema(&self, number: u64, class: &ViewClass) -> Result<Arc<Schema>> {
+        let take = |kept: &mut Vec<(u64, Arc<Schema>)>| {
+            let at = kept.iter().position(|(of, _)| *of == number)?;
+            Some(kept.remove(at).1)
+        };
+        let found = take(&mut self.schemas.lock().unwrap_or_else(PoisonError::into_inner));
+        let schema = match found {
+            Some(schema) => schema,
+            None => Arc::new(schema::build(class)?),
+        };
+        let mut kept = self.schemas.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(take(&mut kept));
+        kept.insert(0, (number, schema.clone()));
+        kept.truncate(SCHEMAS);
         Ok(schema)
     }
 }
@@ -262,8 +285,8 @@ async fn attempt(
     now: entities::Instant,
 ) -> std::result::Result<Option<Vec<u8>>, Refused> {
     let engine = &app.graphql;
-    let class = engine.schema(&view.class)?;
-    let key = DocumentRef { class: class.id, query: &request.query, operation: request.operation_name.as_deref() };
+    let class = engine.class(view);
+    let key = DocumentRef { class, query: &request.query, operation: request.operation_name.as_deref() };
     let (document, seen) = match engine.documents.get(&key) {
         Some(document) => (document, true),
         None => {
@@ -278,11 +301,9 @@ async fn attempt(
         return Err(refused);
     }
     document.complete(&mut request.variables)?;
-    document.complete(&mut request.variables)?;
     if !seen {
-        validate(&class.schema, &document, request).await?;
-        let key =
-            DocumentKey { class: class.id, query: request.query.clone(), operation: request.operation_name.clone() };
+        validate(&*engine.schema(class, &view.class)?, &document, request).await?;
+        let key = DocumentKey { class, query: request.query.clone(), operation: request.operation_name.clone() };
         engine.documents.insert(key, document.clone());
     }
     let codec = engine.codec(view.seat.organisation);
@@ -298,7 +319,10 @@ async fn attempt(
             plan
         }
     };
-    let introspection = if plan.introspects { Some(introspect(&class.schema, &document, request).await) } else { None };
+    let introspection = match plan.introspects {
+        true => Some(introspect(&*engine.schema(class, &view.class)?, &document, request).await),
+        false => None,
+    };
     let run = run::Run {
         gate: &app.gate,
         view,
@@ -332,6 +356,9 @@ fn asked(document: &Document, request: &Request) -> async_graphql::Request {
     asked
 }
 
+/// The first ones are enough to mend a document; a long one could have thousands.
+const ERRORS: usize = 20;
+
 /// The resolvers give nothing, so what fails is the document.
 async fn validate(schema: &Schema, document: &Document, request: &Request) -> std::result::Result<(), Refused> {
     let response = schema.execute(asked(document, request)).await;
@@ -351,6 +378,9 @@ async fn validate(schema: &Schema, document: &Document, request: &Request) -> st
         });
         if !errors.contains(&error) {
             errors.push(error);
+        }
+        if errors.len() == ERRORS {
+            break;
         }
     }
     Err(Refused { status: AnswerStatus::RequestError, errors })
