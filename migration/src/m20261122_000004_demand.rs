@@ -109,7 +109,9 @@ fn forecast() -> Vec<Table> {
                 instant("updated_at"),
             ],
         )
-        .unique(["series_id", "version_id", "bucket_start", "granularity"]),
+        .unique(["series_id", "version_id", "bucket_start", "granularity"])
+        // a supplier reads the published run; the runs before it are most of the table
+        .index(["supplier_id", "version_id", "id"]),
         table(
             "demand_signal",
             [
