@@ -52,9 +52,14 @@ type Answer = Result<Response, StatusCode>;
 /// Serves the database until it is killed. The callers are `token organisation person`, a line each.
 pub async fn run(url: &str, callers: &str) -> Outcome<()> {
     let pool = if url.starts_with("postgres") {
-        // what the hub's own connections have; without it the nested statement costs twice as much
+        // as the hub's own connections; with the defaults the nested statement costs twice as much
         let options: PgConnectOptions = url.parse()?;
-        let options = options.options([("plan_cache_mode", "force_generic_plan"), ("jit", "off")]);
+        let options = options.options([
+            ("plan_cache_mode", "force_generic_plan"),
+            ("jit", "off"),
+            ("random_page_cost", "1.1"),
+            ("parallel_setup_cost", "100000"),
+        ]);
         Pool::Postgres(PgPoolOptions::new().max_connections(CONNECTIONS).connect_with(options).await?)
     } else {
         let options: SqliteConnectOptions = url.parse()?;

@@ -72,22 +72,24 @@ SELECT '{"data":{"salesOrders":{"nodes":[' || coalesce(group_concat(row, ','), '
 pub const BUCKETS: Statement = Statement {
     postgres: r#"
 SELECT '{"data":{"demandBuckets":{"nodes":' || array_to_json(ARRAY(SELECT row_to_json(r) FROM (
-  SELECT b.bucket_start AS "bucketStart", trim_scale(b.qty * 0.0001)::text AS qty, upper(b.firmness) AS firmness,
-    (SELECT row_to_json(x) FROM (SELECT s.region,
-      (SELECT row_to_json(x) FROM (SELECT p.sku, p.name) x) AS product) x) AS series,
-    (SELECT row_to_json(x) FROM (SELECT v.name) x) AS version
-  FROM demand_bucket b
-  JOIN demand_series s ON s.id = b.series_id
-  JOIN product p ON p.id = s.product_id
-  JOIN forecast_version v ON v.id = b.version_id
-  LEFT JOIN customer c ON c.id = s.customer_id
-  WHERE b.supplier_id = $1 AND b.bucket_start >= $2 AND b.bucket_start > $3 AND b.bucket_start <= $4
-    AND v.status = 'published'
-    AND (p.embargo_until IS NULL OR p.embargo_until <= $5 OR p.id = ANY($6))
-    AND (c.nda_level IS NULL OR c.nda_level < 1)
-    AND (p.family IN ('pumps', 'bearings', 'motors', 'shafts', 'filters', 'drives') OR p.id = ANY($6))
-    AND p.id <> ALL($7)
-  ORDER BY b.id LIMIT 100
+  SELECT bucket_start AS "bucketStart", trim_scale(qty * 0.0001)::text AS qty, upper(firmness) AS firmness,
+    (SELECT row_to_json(x) FROM (SELECT region, (SELECT row_to_json(x) FROM (SELECT sku, name) x) AS product) x) AS series,
+    (SELECT row_to_json(x) FROM (SELECT version AS name) x) AS version
+  FROM (
+    SELECT b.bucket_start, b.qty, b.firmness, s.region, p.sku, p.name, v.name AS version
+    FROM demand_bucket b
+    JOIN demand_series s ON s.id = b.series_id
+    JOIN product p ON p.id = s.product_id
+    JOIN forecast_version v ON v.id = b.version_id
+    LEFT JOIN customer c ON c.id = s.customer_id
+    WHERE b.supplier_id = $1 AND b.bucket_start >= $2 AND b.bucket_start > $3 AND b.bucket_start <= $4
+      AND v.status = 'published'
+      AND (p.embargo_until IS NULL OR p.embargo_until <= $5 OR p.id = ANY($6))
+      AND (c.nda_level IS NULL OR c.nda_level < 1)
+      AND (p.family IN ('pumps', 'bearings', 'motors', 'shafts', 'filters', 'drives') OR p.id = ANY($6))
+      AND p.id <> ALL($7)
+    ORDER BY b.id LIMIT 100
+  ) page
 ) r)) || '}}}'"#,
     sqlite: r#"
 SELECT '{"data":{"demandBuckets":{"nodes":[' || coalesce(group_concat(row, ','), '') || ']}}}' FROM (
