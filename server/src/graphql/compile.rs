@@ -2,7 +2,7 @@
 //! name in it is one that the view shows; what is checked here is what validation cannot know.
 
 use async_graphql::{
-    Positioned,
+    Name, Positioned,
     parser::types::{Directive, Field as Asked, Selection, SelectionSet},
 };
 use async_graphql_value::Value;
@@ -123,9 +123,17 @@ impl<'a> Compiler<'a> {
                 Selection::Field(field) => {
                     let field = &field.node;
                     let inner = &field.selection_set.node;
-                    out.entry(field.response_key().node.to_string())
-                        .and_modify(|w| w.inner.push(inner))
-                        .or_insert_with(|| Wanted { field, inner: vec![inner] });
+                    let key = field.response_key().node.as_str();
+                    match out.get_mut(key) {
+                        // the validation compares fields of one selection only, and misses the rest
+                        Some(first) if !same(first.field, field) => {
+                            return Err(Error::Validation(format!(
+                                "`{key}` is asked for in two ways, give one of them an alias"
+                            )));
+                        }
+                        Some(first) => first.inner.push(inner),
+                        None => drop(out.insert(key.to_string(), Wanted { field, inner: vec![inner] })),
+                    }
                 }
                 Selection::InlineFragment(fragment) => {
                     let on = fragment.node.type_condition.as_ref().map(|c| c.node.on.node.as_str());
@@ -342,4 +350,10 @@ pub fn origin_of(node: &Node) -> Option<Origin> {
         Node::Leaf(_, origin) | Node::List(_, _, origin) => Some(origin.clone()),
         Node::Null | Node::Object(_) => None,
     }
+}
+
+/// Two askings of one key must mean one field.
+fn same(a: &Asked, b: &Asked) -> bool {
+    let has = |(name, value): &(Positioned<Name>, Positioned<Value>)| b.get_argument(&name.node) == Some(value);
+    a.name.node == b.name.node && a.arguments.len() == b.arguments.len() && a.arguments.iter().all(has)
 }

@@ -103,6 +103,10 @@ pub fn tokens(text: &str) -> (usize, usize) {
                     i += 1;
                 }
             }
+            b'.' if bytes[i..].starts_with(b"...") => {
+                count += 1;
+                i += 3;
+            }
             sign => {
                 match sign {
                     b'{' | b'[' | b'(' => open += 1,
@@ -366,6 +370,7 @@ mod tests {
         assert_eq!(tokens("\"\"\"a \\\"\"\" b\"\"\""), (1, 0));
         assert_eq!(tokens("\"unterminated ["), (1, 0));
         assert_eq!(tokens("]}{[)"), (5, 2));
+        assert_eq!(tokens("{ ...f ... { a } }"), (8, 2));
     }
 
     #[test]
