@@ -1,13 +1,16 @@
 //! Every test on every kind, for a seat that sees all and for one to whom values are hidden or shortened
 //! by the row; then conditions on related rows.
 
-use entente::catalogue::{Field, Type};
+use entente::{
+    catalogue::{Field, Type},
+    graphql::access_of,
+};
 use entities::{Decimal, Instant, meta::Kind};
 use serde_json::{Value, json};
 
 use super::{
     ADMIN, AQUA, BERGMANN, PLANNER,
-    rows::{Key, Row, Rows, key, ty, types},
+    rows::{Key, Row, Rows, key, ty, types, view},
 };
 use crate::harness::{Hub, tests};
 
@@ -22,6 +25,7 @@ const ASK: &str = "first: 1000, orderBy: [{ field: ID }]";
 /// As many orders as there are, and more.
 const FEWER: &str = "first: 400, orderBy: [{ field: ID }]";
 
+/// The ids that a filter lets through; their number is counted by another statement.
 async fn filtered(hub: &Hub, seat: &str, rows: &Rows, filter: &Value) -> Vec<String> {
     let (list, name) = (&rows.list, rows.ty.name);
     let document = format!("query($f: {name}Filter) {{ {list}({ASK}, filter: $f) {{ totalCount nodes {{ id }} }} }}");
@@ -93,10 +97,28 @@ fn tests_of(field: &Field, pivot: &Key, others: &[Key]) -> Vec<(Value, Holds)> {
     all
 }
 
+/// One field of each kind, and those that rows hide or shorten.
+async fn telling(hub: &Hub, seat: &str, rows: &Rows) -> Vec<&'static Field> {
+    let view = view(hub, seat).await;
+    let mut seen = Vec::new();
+    let fields = rows.ty.fields.iter().enumerate().skip(1);
+    let shown =
+        fields.filter(|(_, field)| field.kind != Kind::Json && rows.fields.iter().any(|f| f.name == field.name));
+    shown
+        .filter(|(at, field)| {
+            let kind = (field.kind, field.one_of.is_empty(), field.optional);
+            let first = !seen.contains(&kind);
+            seen.push(kind);
+            first || access_of(*at, &view.of(rows.ty.id).fields[*at]) != "FULL"
+        })
+        .map(|(_, field)| field)
+        .collect()
+}
+
 async fn try_every_field(hub: &Hub, seat: &str, ty: &'static Type) -> usize {
     let rows = Rows::read(hub, seat, ty).await;
     let mut tried = 0;
-    for field in rows.fields.iter().skip(1).filter(|field| field.kind != Kind::Json) {
+    for field in telling(hub, seat, &rows).await {
         let mut keys: Vec<Key> = rows.all.iter().filter_map(|row| row.key(field)).collect();
         keys.sort();
         keys.dedup();
@@ -137,7 +159,7 @@ async fn every_test_on_every_field(hub: Hub) {
     for ty in types(&hub, ADMIN).await {
         tried += try_every_field(&hub, ADMIN, ty).await;
     }
-    assert!(tried > 1_500, "{tried}");
+    assert!(tried > 1_000, "{tried}");
 }
 
 async fn partners_filter_what_they_see(hub: Hub) {
@@ -253,7 +275,7 @@ async fn what_is_not_so_includes_what_is_unknown(hub: Hub) {
         [(ADMIN, "Customer"), (BERGMANN, "Customer"), (ADMIN, "SalesOrder"), (AQUA, "InventoryPosition")]
     {
         let rows = Rows::read(&hub, seat, ty(name)).await;
-        for field in rows.fields.iter().skip(1).filter(|field| field.kind != Kind::Json) {
+        for field in telling(&hub, seat, &rows).await {
             let Some(pivot) = rows.all.iter().find_map(|row| row.key(field)) else { continue };
             for (test, _) in tests_of(field, &pivot, std::slice::from_ref(&pivot)) {
                 let so = json!({ &field.name: test });

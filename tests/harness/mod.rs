@@ -45,7 +45,8 @@
 //!
 //! PostgreSQL is `TEST_DATABASE_URL` (a user that may create databases), or a throwaway cluster if its
 //! programs are found; else its trials are ignored, visibly. `TEST_REQUIRE=sqlite,postgres` makes a
-//! missing database a failure. `TEST_LOG=error` (or any log filter) shows what the hubs log.
+//! missing database a failure. `TEST_LOG=error` (or any log filter) shows what the hubs log;
+//! `TEST_SLOWEST=10` names the tests that took longest.
 
 #![allow(dead_code, unused_imports, reason = "a part of the harness may wait for its test")]
 
@@ -63,10 +64,10 @@ use std::{
     pin::Pin,
     process::ExitCode,
     sync::{
-        Arc, LazyLock,
+        Arc, LazyLock, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use entente::access::connect::Dialect;
@@ -255,6 +256,7 @@ pub fn run(tests: Vec<Vec<Test>>) -> ExitCode {
         return conclusion.exit_code();
     }
     clean_up();
+    counts.tell_slowest();
     let none = postgres.err().map(|reason| format!(" ({reason})")).unwrap_or_default();
     println!("databases: SQLite {} tests, PostgreSQL {} tests{none}", counts.sqlite(), counts.postgres());
     conclusion.exit_code()
@@ -282,20 +284,34 @@ impl World {
     }
 }
 
+/// What ran.
 #[derive(Default)]
-struct Counts([AtomicUsize; 2]);
+struct Counts {
+    on: [AtomicUsize; 2],
+    times: Mutex<Vec<(Duration, String)>>,
+}
 
 impl Counts {
     fn add(&self, dialect: Dialect) {
-        self.0[usize::from(dialect == Dialect::Postgres)].fetch_add(1, Ordering::Relaxed);
+        self.on[usize::from(dialect == Dialect::Postgres)].fetch_add(1, Ordering::Relaxed);
     }
 
     fn sqlite(&self) -> usize {
-        self.0[0].load(Ordering::Relaxed)
+        self.on[0].load(Ordering::Relaxed)
     }
 
     fn postgres(&self) -> usize {
-        self.0[1].load(Ordering::Relaxed)
+        self.on[1].load(Ordering::Relaxed)
+    }
+
+    /// `TEST_SLOWEST=10` names the ten that took longest.
+    fn tell_slowest(&self) {
+        let count = std::env::var("TEST_SLOWEST").ok().and_then(|count| count.parse().ok()).unwrap_or(0);
+        let mut times = std::mem::take(&mut *self.times.lock().unwrap());
+        times.sort_by(|a, b| b.cmp(a));
+        for (time, name) in times.into_iter().take(count) {
+            println!("{:6.2} s {name}", time.as_secs_f64());
+        }
     }
 }
 
@@ -305,7 +321,9 @@ fn trial(
     dialect: Option<Dialect>,
     work: impl FnOnce() -> Work + Send + 'static,
 ) -> Trial {
+    let named = name.clone();
     Trial::ignorable_test(name, move || {
+        let started = Instant::now();
         let run = || RUNTIME.block_on(async { tokio::time::timeout(DEADLINE, work()).await });
         let outcome = match catch_unwind(AssertUnwindSafe(run)) {
             Ok(Ok(())) => Ok(Completion::Completed),
@@ -321,6 +339,7 @@ fn trial(
         if let Some(dialect) = dialect {
             counts.add(dialect);
         }
+        counts.times.lock().unwrap().push((started.elapsed(), named));
         outcome
     })
 }
