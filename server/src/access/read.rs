@@ -7,7 +7,7 @@ mod rows;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -46,17 +46,19 @@ pub enum Arg {
     Dates(Vec<NaiveDate>),
 }
 
-/// What runs have shown of a statement: it is long once it has been. Only SQLite, in our process, cares.
+/// What runs have shown of a statement: one that proved long is taken for long in so many runs, then tried
+/// anew. Only SQLite, in our process, cares.
 #[derive(Debug, Default)]
-pub struct Pace(AtomicBool);
+pub struct Pace(AtomicU32);
 
 impl Pace {
-    fn is_long(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+    fn is_short(&self) -> bool {
+        let less = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        less.is_err()
     }
 
     fn set_long(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.store(100, Ordering::Relaxed);
     }
 }
 

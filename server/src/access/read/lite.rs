@@ -50,17 +50,34 @@ impl Pool {
     }
 }
 
-/// A connection, and the moment at which the statement that it runs has taken too long.
+/// A connection, and how far the statement that it runs may go.
 struct Lite {
     connection: Connection,
-    deadline: Arc<Mutex<Option<Instant>>>,
+    watch: Arc<Mutex<Watch>>,
+}
+
+/// When to interrupt: after so many looks, or at the first one after this moment.
+#[derive(Default)]
+struct Watch {
+    looks: Option<u32>,
+    deadline: Option<Instant>,
+}
+
+impl Watch {
+    fn is_over(&mut self) -> bool {
+        let looked_enough = self.looks.as_mut().is_some_and(|left| {
+            *left = left.saturating_sub(1);
+            *left == 0
+        });
+        looked_enough || self.deadline.is_some_and(|end| end < Instant::now())
+    }
 }
 
 /// How often SQLite looks at the clock: every so many of its instructions.
 const LOOK: i32 = 20_000;
-/// A statement may hold up what else waits for its thread for so long. Telling the runtime beforehand
-/// costs two wake-ups of other threads, as much as a small page itself.
-const IN_PLACE: Duration = Duration::from_millis(2);
+/// A statement may hold up what else waits for its thread for so many looks, a few milliseconds of work.
+/// Telling the runtime beforehand costs two wake-ups of other threads, as much as a small page itself.
+const LOOKS_IN_PLACE: u32 = 5;
 
 fn connect(file: &Path) -> Result<Lite> {
     let connection =
@@ -73,11 +90,11 @@ fn connect(file: &Path) -> Result<Lite> {
     )?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     rusqlite::vtab::array::load_module(&connection)?;
-    let deadline: Arc<Mutex<Option<Instant>>> = Arc::default();
-    let watched = deadline.clone();
-    let late = move || watched.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|end| end < Instant::now());
-    connection.progress_handler(LOOK, Some(late))?;
-    Ok(Lite { connection, deadline })
+    let watch: Arc<Mutex<Watch>> = Arc::default();
+    let watched = watch.clone();
+    connection
+        .progress_handler(LOOK, Some(move || watched.lock().unwrap_or_else(PoisonError::into_inner).is_over()))?;
+    Ok(Lite { connection, watch })
 }
 
 pub struct Session {
@@ -115,21 +132,22 @@ impl Session {
         let flavor = tokio::runtime::Handle::try_current().map(|handle| handle.runtime_flavor());
         let shared = flavor.is_ok_and(|flavor| flavor == tokio::runtime::RuntimeFlavor::MultiThread);
         if !shared {
-            return Ok(lite.run(sql, args, self.patience)?);
+            return Ok(lite.run(sql, args, None, self.patience)?);
         }
-        if !pace.is_long() {
-            match lite.run(sql, args, IN_PLACE.min(self.patience)) {
+        if pace.is_short() {
+            match lite.run(sql, args, Some(LOOKS_IN_PLACE), self.patience) {
                 Err(error) if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => pace.set_long(),
                 done => return Ok(done?),
             }
         }
-        Ok(tokio::task::block_in_place(|| lite.run(sql, args, self.patience))?)
+        Ok(tokio::task::block_in_place(|| lite.run(sql, args, None, self.patience))?)
     }
 }
 
 impl Lite {
-    fn run(&self, sql: &str, args: &[Arg], patience: Duration) -> rusqlite::Result<LiteRows> {
-        *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + patience);
+    fn run(&self, sql: &str, args: &[Arg], looks: Option<u32>, patience: Duration) -> rusqlite::Result<LiteRows> {
+        let deadline = Some(Instant::now() + patience);
+        *self.watch.lock().unwrap_or_else(PoisonError::into_inner) = Watch { looks, deadline };
         let mut statement = self.connection.prepare_cached(sql)?;
         let columns = statement.column_count();
         let mut out = LiteRows::new(columns);
@@ -199,10 +217,10 @@ mod tests {
             format!("WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c LIMIT {n}) SELECT count(*) FROM c")
         };
         session.query(&counted(10), &[], &pace).unwrap();
-        assert!(!pace.is_long());
+        assert!(pace.is_short());
         let rows = super::super::Rows::Sqlite(session.query(&counted(1_000_000), &[], &pace).unwrap());
         assert_eq!(rows.int(0, 0), Some(1_000_000));
-        assert!(pace.is_long());
+        assert!(!pace.is_short());
         session.end().unwrap();
     }
 }
