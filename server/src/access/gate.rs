@@ -1,11 +1,12 @@
 //! The gate: compiled views by seat, kept until the policies, the shared data or the time make them
 //! stale. Cheap to ask: a look-up and two comparisons.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{convert::Infallible, path::PathBuf, sync::Arc};
 
 use arc_swap::ArcSwap;
 use entities::Instant;
 use quick_cache::sync::Cache;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::{
     compile::compile,
@@ -30,12 +31,15 @@ pub struct Gate {
     folder: Option<PathBuf>,
     rules: ArcSwap<Rules>,
     views: Cache<Seat, Arc<View>>,
+    /// One caller compiles a seat's view, the others wait for it: after a change all of them ask at once.
+    turns: Cache<Seat, Arc<Mutex<()>>>,
 }
 
 impl Gate {
     pub async fn open(db: Db, folder: Option<PathBuf>, clock: Clock) -> Result<Self> {
         let rules = Rules::load(folder.as_deref())?;
-        Ok(Gate { db, clock, folder, rules: ArcSwap::from_pointee(rules), views: Cache::new(VIEWS) })
+        let (views, turns) = (Cache::new(VIEWS), Cache::new(VIEWS));
+        Ok(Gate { db, clock, folder, rules: ArcSwap::from_pointee(rules), views, turns })
     }
 
     pub fn rules(&self) -> Arc<Rules> {
@@ -67,7 +71,11 @@ impl Gate {
 
     /// The same after an answer has shown that the shared data changed.
     pub async fn fresh_view(&self, caller: &Caller, now: Instant) -> Result<Arc<View>> {
-        let view = self.compile(&caller.seat, now).await?;
+        let _turn = self.turn(&caller.seat).await;
+        let view = match self.kept(&caller.seat, now) {
+            Some(view) if view.version == self.version().await? => view,
+            _ => self.compile(&caller.seat, now).await?,
+        };
         Self::admit(view, caller, now)
     }
 
@@ -80,14 +88,26 @@ impl Gate {
 
     /// The view of a seat, whoever sits in it.
     pub async fn seat_view(&self, seat: &Seat, now: Instant) -> Result<Arc<View>> {
-        let version = self.rules.load().version;
-        if let Some(view) = self.views.get(seat)
-            && view.policies == version
-            && view.edges.hold(now)
-        {
+        if let Some(view) = self.kept(seat, now) {
             return Ok(view);
         }
-        self.compile(seat, now).await
+        let _turn = self.turn(seat).await;
+        match self.kept(seat, now) {
+            Some(view) => Ok(view),
+            None => self.compile(seat, now).await,
+        }
+    }
+
+    /// The view that is kept, unless policies or time made it stale.
+    fn kept(&self, seat: &Seat, now: Instant) -> Option<Arc<View>> {
+        let policies = self.rules.load().version;
+        self.views.get(seat).filter(|view| view.policies == policies && view.edges.hold(now))
+    }
+
+    async fn turn(&self, seat: &Seat) -> OwnedMutexGuard<()> {
+        let turn = self.turns.get_or_insert_with(seat, || Ok::<_, Infallible>(Arc::default()));
+        let Ok(turn) = turn;
+        turn.lock_owned().await
     }
 
     async fn compile(&self, seat: &Seat, now: Instant) -> Result<Arc<View>> {
