@@ -9,6 +9,7 @@ mod exporting;
 mod graphql;
 mod harness;
 mod http;
+mod leaks;
 mod loading;
 mod northwind;
 mod rules;
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
         exporting::tests(),
         graphql::tests(),
         http::tests(),
+        leaks::tests(),
         loading::tests(),
         northwind::tests(),
         rules::tests(),

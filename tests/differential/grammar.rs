@@ -9,8 +9,21 @@ use super::world::{REGIONS, ROLES, World, ty};
 
 /// Types that random policies speak of, most connected first.
 pub const SUBJECTS: &[&str] = &[
-    "Customer", "SalesOrder", "OrderLine", "DemandSeries", "DemandBucket", "Case", "CaseProduct", "Contact", "Product",
-    "InventoryPosition", "PartnerProduct", "AgreementScope", "Organisation", "Principal", "SupplyCommitment",
+    "Customer",
+    "SalesOrder",
+    "OrderLine",
+    "DemandSeries",
+    "DemandBucket",
+    "Case",
+    "CaseProduct",
+    "Contact",
+    "Product",
+    "InventoryPosition",
+    "PartnerProduct",
+    "AgreementScope",
+    "Organisation",
+    "Principal",
+    "SupplyCommitment",
 ];
 const KINDS: &[&str] = &["internal", "supplier", "distributor", "logistics"];
 const MOVES: &[&str] =
@@ -40,21 +53,29 @@ impl Grammar<'_> {
 
     /// A set of policies about a few types.
     pub fn policies(&mut self, count: usize) -> Vec<String> {
-        let subjects: Vec<&str> = SUBJECTS.choose_multiple(self.rng, 5).copied().collect();
+        let mut subjects: Vec<&str> = SUBJECTS.choose_multiple(self.rng, 4).copied().collect();
+        subjects.extend([self.world.covered(self.rng), self.world.covered(self.rng)]);
         (0..count).map(|i| self.policy(i, &subjects)).collect()
     }
 
     fn policy(&mut self, number: usize, subjects: &[&str]) -> String {
         let permit = self.chance(0.72);
+        let mut texts = false;
         let mut text = format!("@id(\"random.{number}\")\n@doc(\"random\")\n");
         if permit {
             match self.rng.gen_range(0..100) {
                 0..=7 => text += "@tier(\"legal\")\n",
-                8..=14 => text += &format!("@treatment(\"prefix:{}\")\n", self.rng.gen_range(1..4)),
-                15..=20 => text += "@treatment(\"email_mask\")\n",
-                21..=27 => text += &format!("@treatment(\"band:{}\")\n", self.pick(&["5", "1", "0.5", "100"])),
-                28..=42 => text += "@treatment(\"agreement\")\n",
-                43..=44 => text += "@treatment(\"hidden\")\n",
+                8..=16 => {
+                    texts = true;
+                    text += &format!("@treatment(\"prefix:{}\")\n", self.rng.gen_range(1..4));
+                }
+                17..=22 => {
+                    texts = true;
+                    text += "@treatment(\"email_mask\")\n";
+                }
+                23..=30 => text += &format!("@treatment(\"band:{}\")\n", self.pick(&["5", "1", "0.5", "100"])),
+                31..=46 => text += "@treatment(\"agreement\")\n",
+                47..=48 => text += "@treatment(\"hidden\")\n",
                 _ => {}
             }
         }
@@ -67,7 +88,8 @@ impl Grammar<'_> {
         let (action, resource, condition) = if self.chance(0.8) {
             let of = ty(self.pick(subjects));
             let condition = self.condition(of, 2);
-            (self.action(of), format!("resource is {}", of.name), condition)
+            let action = if texts { self.texts_of(of) } else { self.action(of) };
+            (action, format!("resource is {}", of.name), condition)
         } else {
             let (one, two) = (ty(self.pick(subjects)), ty(self.pick(subjects)));
             let groups: Vec<&str> = groups(one).into_iter().chain(groups(two)).collect();
@@ -85,6 +107,12 @@ impl Grammar<'_> {
             _ => text += &format!("\nwhen {{ {condition} }}"),
         }
         text + ";\n"
+    }
+
+    fn texts_of(&mut self, of: &'static Type) -> String {
+        let texts = of.fields.iter().skip(1).filter(|f| f.kind == Kind::Text);
+        let all: Vec<String> = texts.map(|f| format!("Action::\"{}.{}\"", of.name, f.name)).collect();
+        if all.is_empty() { self.action(of) } else { format!("action in [{}]", all.join(", ")) }
     }
 
     fn action(&mut self, of: &'static Type) -> String {
@@ -171,7 +199,7 @@ impl Grammar<'_> {
         let mut reached = Reached { path: "resource".into(), guards: Vec::new(), field: None, of: from };
         for step in 0..4 {
             let fields: Vec<&'static Field> = readable(reached.of);
-            if fields.is_empty() || step == 0 && self.chance(0.06) {
+            if fields.is_empty() || step == 0 && self.chance(0.12) {
                 break;
             }
             let field = self.pick(&fields);
@@ -240,6 +268,9 @@ impl Grammar<'_> {
                 }
             }
             Kind::Instant | Kind::Date => {
+                if self.chance(0.1) {
+                    return Some(format!("[{}, {}].contains({path})", self.day(), self.day()));
+                }
                 let (sign, moment) = (self.sign(), self.moment());
                 if self.chance(0.3) { format!("{moment} {sign} {path}") } else { format!("{path} {sign} {moment}") }
             }
@@ -249,6 +280,14 @@ impl Grammar<'_> {
 
     fn sign(&mut self) -> &'static str {
         self.pick(&["<", "<=", ">", ">=", "==", "!="])
+    }
+
+    /// A constant.
+    fn day(&mut self) -> String {
+        let base = self.world.now;
+        let at = self.pick(&[base.0, base.0 - 1000, base.0 + 1000, base.0 + 86_400_000_000]);
+        let form = self.pick(&["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S%.3fZ"]);
+        format!("datetime(\"{}\")", entities::Instant(at).utc().format(form))
     }
 
     fn moment(&mut self) -> String {
@@ -274,16 +313,17 @@ impl Grammar<'_> {
     }
 
     fn text(&mut self, path: &str, field: &Field) -> String {
-        let known = if field.one_of.is_empty() { &["a", "A", "ab", "", "10%", "it's", "ä", "seals"] } else { field.one_of };
+        let known =
+            if field.one_of.is_empty() { &["a", "A", "ab", "", "10%", "it's", "ä", "seals"] } else { field.one_of };
         let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""));
         match self.rng.gen_range(0..4) {
             0 => {
+                // as Cedar writes them: `\*` is a star, `*` any run of characters
                 let pattern = [
-                    "*", "a*", "*a", "*b*", "A*", "b%*", "x_y", "*_*", "[z]*", "[z]\\\\**", "*?", "back\\\\*", "\\\\**",
-                    "*@*", "ä*", "*'s", "10%", "1?1*", "", "*@b.*", "s*s",
+                    r"*", r"a*", r"*a", r"*b*", r"A*", r"b%*", r"x_y", r"*_*", r"[z]*", r"[z]\**", r"*?", r"back\\*",
+                    r"\**", r"*@*", r"ä*", r"*'s", r"10%", r"1?1*", r"", r"*@b.*", r"s*s",
                 ];
-                let pattern = self.pick(&pattern).replace("\\\\*", "\\*").replace("back\\*", "back\\\\*");
-                format!("{path} like \"{pattern}\"")
+                format!("{path} like \"{}\"", self.pick(&pattern))
             }
             1 => {
                 let (a, b) = (self.pick(known), self.pick(known));
@@ -374,9 +414,9 @@ fn readable(of: &'static Type) -> Vec<&'static Field> {
 }
 
 fn groups(of: &Type) -> Vec<&'static str> {
-    let mut all: Vec<&'static str> = of.fields.iter().skip(1).flat_map(|f| [f.class.group()].into_iter().chain(f.groups.iter().copied())).collect();
+    let mut all: Vec<&'static str> =
+        of.fields.iter().skip(1).flat_map(|f| [f.class.group()].into_iter().chain(f.groups.iter().copied())).collect();
     all.sort_unstable();
     all.dedup();
     all
 }
-

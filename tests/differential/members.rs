@@ -77,9 +77,9 @@ impl World {
             }
             "suppliedCases" => keys("CaseProduct", "case_id", &|row| self.delivered(row, holder)),
             "suppliedLots" => keys("CaseProduct", "id", &|row| self.delivered(row, holder)),
-            "partyCases" => keys("CaseParty", "case_id", &|row| {
-                row.id("organisation_id") == Some(holder) && valid(row, now)
-            }),
+            "partyCases" => {
+                keys("CaseParty", "case_id", &|row| row.id("organisation_id") == Some(holder) && valid(row, now))
+            }
             "safetyCases" => keys("CaseProduct", "case_id", &|row| self.endangered(row, holder)),
             "safetyLots" => keys("CaseProduct", "id", &|row| self.endangered(row, holder)),
             "safetyProducts" => keys("CaseProduct", "product_id", &|row| self.endangered(row, holder)),
@@ -102,7 +102,8 @@ impl World {
 
     fn territory(&self, person: Uuid, now: Instant) -> BTreeSet<Member> {
         let assigned = self.all("RoleAssignment").filter(|row| row.id("principal_id") == Some(person));
-        let mut open: Vec<Uuid> = assigned.filter(|row| valid(*row, now)).filter_map(|r| r.id("scope_unit_id")).collect();
+        let mut open: Vec<Uuid> =
+            assigned.filter(|row| valid(*row, now)).filter_map(|r| r.id("scope_unit_id")).collect();
         let mut units = HashSet::new();
         while let Some(unit) = open.pop() {
             if units.insert(unit) {
@@ -153,10 +154,10 @@ impl World {
         roles.any(|row| row.is("kind", "internal") && valid(row, now))
     }
 
-    /// What an organisation is to us. Roles begin and end to the microsecond: no policy compares their times.
-    pub fn kinds(&self, organisation: Uuid, now: Instant) -> BTreeSet<String> {
+    /// What an organisation is to us.
+    pub fn kinds(&self, organisation: Uuid, at: Instant) -> BTreeSet<String> {
         let roles = self.all("OrgRole").filter(|row| row.id("organisation_id") == Some(organisation));
-        roles.filter(|row| valid(*row, now)).filter_map(|row| row.text("kind")).map(String::from).collect()
+        roles.filter(|row| valid(*row, cut(at))).filter_map(|row| row.text("kind")).map(String::from).collect()
     }
 
     // ---- agreements

@@ -59,9 +59,8 @@ impl Law {
             }
         }
         levels.sort_by_key(|shown| fullness(*shown));
-        let permits = |level: Treatment| {
-            of(&|r| !r.legal && r.policy.effect() == Effect::Permit && r.shown == Shown::As(level))
-        };
+        let permits =
+            |level: Treatment| of(&|r| !r.legal && r.policy.effect() == Effect::Permit && r.shown == Shown::As(level));
         let usual = levels.into_iter().map(|level| (level, set([forbids.clone(), permits(level)].concat()))).collect();
         let everything = Policy::parse(Some(PolicyId::new("everything")), "permit (principal, action, resource);");
         Law {

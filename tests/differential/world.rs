@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 
 use chrono::{Days, NaiveDate};
-use entente::catalogue::{CATALOGUE, Field, Type, TypeId, Value};
+use entente::catalogue::{CATALOGUE, Field, Type, Value};
 use entities::{Decimal, Instant, meta::Kind};
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::SliceRandom};
 use uuid::Uuid;
@@ -17,19 +17,48 @@ pub struct World {
     pub rows: Vec<Vec<Row>>,
     /// The moment around which all others lie.
     pub now: Instant,
+    /// What the agreements of this world are about; few things, so that they meet.
+    pub objects: Vec<&'static str>,
 }
+
+/// What a scope can be about, and the types that it then covers.
+pub const OBJECTS: &[(&str, &[&str])] = &[
+    ("customer", &["Customer"]),
+    ("order", &["SalesOrder", "OrderLine"]),
+    ("demand", &["DemandSeries"]),
+    ("case", &["Case"]),
+    ("inventory", &["InventoryPosition"]),
+];
 
 pub const REGIONS: &[&str] = &["AT", "DE", "FR"];
 const TEXTS: &[&str] = &[
-    "a", "A", "", "ab", "b%c", "x_y", "[z]*?", "back\\slash", "1010", "10%", "ä", "äöü", "it's", "@x", "a@b.example",
-    "ä@b.example", "anna@firm.example", "anna", "two@at@x",
+    "a",
+    "A",
+    "",
+    "ab",
+    "b%c",
+    "x_y",
+    "[z]*?",
+    "back\\slash",
+    "1010",
+    "10%",
+    "ä",
+    "äöü",
+    "it's",
+    "@x",
+    "a@b.example",
+    "ä@b.example",
+    "anna@firm.example",
+    "anna",
+    "two@at@x",
 ];
 pub const ROLES: &[&str] = &["planner", "sales_rep", "support_agent", "partner_planner", "partner_sales"];
 const KINDS: &[&str] = &["internal", "supplier", "distributor", "logistics"];
 
 /// Columns whose values together must differ; what is one text gets a running number.
-const UNIQUE: &[(&str, &[&str])] = &[
+pub const UNIQUE: &[(&str, &[&str])] = &[
     ("CustomerTeam", &["principal_id", "customer_id"]),
+    ("AgreementField", &["agreement_id", "object_type", "field"]),
     ("OrderLine", &["order_id", "line_no"]),
     ("DemandBucket", &["series_id", "version_id", "bucket_start", "granularity"]),
     ("SupplyCommitment", &["series_id", "version_id", "bucket_start", "supplier_id"]),
@@ -54,7 +83,8 @@ impl World {
         // a moment that is a midnight too, or one within a day; always whole milliseconds
         let day: i64 = 1_784_073_600_000;
         let now = Instant(1000 * (day + *[0, 37_800_123].choose(&mut rng).expect("some")));
-        let mut world = World { rows: vec![Vec::new(); CATALOGUE.types.len()], now };
+        let objects = OBJECTS.choose_multiple(&mut rng, 2).map(|(object, _)| *object).collect();
+        let mut world = World { rows: vec![Vec::new(); CATALOGUE.types.len()], now, objects };
         for ty in &CATALOGUE.types {
             let mut seen = HashSet::new();
             for _ in 0..count(ty, &mut rng) {
@@ -73,15 +103,20 @@ impl World {
         self.rows[ty.id.0].iter().map(move |row| Record { ty, row })
     }
 
-    pub fn find(&self, ty: TypeId, id: Uuid) -> Option<Record<'_>> {
-        let row = self.rows[ty.0].iter().find(|row| row[0] == Value::Id(id))?;
-        Some(Record { ty: CATALOGUE.ty(ty), row })
-    }
-
     fn row(&self, ty: &Type, rng: &mut StdRng) -> Option<Row> {
         let mut row: Row = Vec::with_capacity(ty.fields.len());
         for (i, field) in ty.fields.iter().enumerate() {
             row.push(if i == 0 { Value::Id(Uuid::from_u128(rng.r#gen())) } else { self.value(ty, field, rng)? });
+        }
+        // a scope mostly names one thing, else it would hardly ever cover a row
+        let sides = ["product_id", "product_family", "region", "customer_id"];
+        if ty.name == "AgreementScope" && rng.gen_bool(0.8) {
+            let kept = sides.choose(rng).expect("some");
+            for (value, field) in row.iter_mut().zip(&ty.fields) {
+                if sides.contains(&field.column) && field.column != *kept {
+                    *value = Value::Null;
+                }
+            }
         }
         Some(row)
     }
@@ -118,8 +153,7 @@ impl World {
 
     pub fn instant(&self, rng: &mut StdRng) -> Instant {
         const DAY: i64 = 86_400_000_000;
-        const OFF: &[i64] =
-            &[-60 * DAY, -30 * DAY, -7 * DAY, -1000, -1, 0, 1, 999, 1000, 1001, DAY, 7 * DAY, 60 * DAY];
+        const OFF: &[i64] = &[-60 * DAY, -30 * DAY, -7 * DAY, -1000, -1, 0, 1, 999, 1000, 1001, DAY, 7 * DAY, 60 * DAY];
         Instant(self.now.0 + OFF.choose(rng).expect("some"))
     }
 
@@ -137,7 +171,6 @@ impl World {
             let text = *["a", "b%", "Ä"].choose(rng).expect("some");
             return Some(Value::from(format!("{text}-{name}-{column}-{}", self.rows[ty.id.0].len())));
         }
-        let scopes = ["customer", "order", "demand", "case", "inventory"];
         match (ty.name, field.column) {
             ("OrgRole", "kind") => one(rng, KINDS),
             ("RoleAssignment", "role") => one(rng, ROLES),
@@ -152,17 +185,15 @@ impl World {
                 self.rows[super::world::ty("Principal").id.0].choose(rng).map(|row| row[0].clone())
             }
             ("AgreementScope", "effect") if rng.gen_bool(0.6) => Some("include".into()),
-            ("AgreementScope", "product_id" | "product_family" | "customer_id" | "valid_from" | "valid_to")
-                if rng.gen_bool(0.5) =>
-            {
-                Some(Value::Null)
-            }
+            ("AgreementScope", "object_type") if rng.gen_bool(0.9) => one(rng, &self.objects),
+            ("AgreementScope", "valid_from" | "valid_to") if rng.gen_bool(0.5) => Some(Value::Null),
             ("AgreementField", "object_type") => {
-                one(rng, &[&scopes[..], &["salesOrder", "order_line", "contact", "demandBucket", "nothing"]].concat())
+                let of = super::world::ty(self.covered(rng));
+                let singular = format!("{}{}", of.name[..1].to_lowercase(), &of.name[1..]);
+                one(rng, &[&[of.table, singular.as_str(), "nothing"][..], &self.objects].concat())
             }
             ("AgreementField", "field") => {
-                let of = CATALOGUE.types.choose(rng).expect("some");
-                let of = if rng.gen_bool(0.7) { super::world::ty(scoped(rng)) } else { of };
+                let of = if rng.gen_bool(0.9) { super::world::ty(self.covered(rng)) } else { ty };
                 let field = of.fields.choose(rng).expect("some");
                 Some(if rng.gen_bool(0.5) { field.name.clone().into() } else { field.column.into() })
             }
@@ -178,6 +209,16 @@ impl World {
         }
     }
 
+    /// A type that the agreements may cover.
+    pub fn covered(&self, rng: &mut StdRng) -> &'static str {
+        let types: Vec<&str> = OBJECTS
+            .iter()
+            .filter(|(o, _)| self.objects.contains(o))
+            .flat_map(|(_, types)| types.iter().copied())
+            .collect();
+        types.choose(rng).expect("some")
+    }
+
     fn early(&self, rng: &mut StdRng) -> Instant {
         if rng.gen_bool(0.6) { Instant(self.now.0 - 400 * 86_400_000_000) } else { self.instant(rng) }
     }
@@ -189,16 +230,12 @@ impl World {
     }
 }
 
-fn scoped(rng: &mut StdRng) -> &'static str {
-    ["Customer", "SalesOrder", "OrderLine", "DemandSeries", "Case", "InventoryPosition", "Contact"]
-        .choose(rng)
-        .expect("some")
-}
-
 fn count(ty: &Type, rng: &mut StdRng) -> usize {
     match ty.name {
         "Organisation" => 3,
-        "AgreementScope" | "AgreementField" | "OrderLine" | "DemandBucket" => rng.gen_range(4..=9),
+        "AgreementScope" => rng.gen_range(6..=12),
+        "AgreementField" => rng.gen_range(10..=25),
+        "OrderLine" | "DemandBucket" | "DemandSeries" => rng.gen_range(4..=8),
         "Principal" | "Customer" | "Product" | "SalesOrder" | "Case" | "Contact" | "PartnerProduct" => {
             rng.gen_range(3..=5)
         }

@@ -1,0 +1,68 @@
+//! A seat that asks the engine directly: what HTTP adds is tested elsewhere.
+
+use std::sync::Arc;
+
+use entente::{
+    access::{Caller, View, roster},
+    app::App,
+    graphql::{self, Request},
+};
+use entities::Instant;
+use serde_json::{Map, Value as Json};
+
+use crate::harness::Hub;
+
+#[derive(Clone)]
+pub struct Voice {
+    app: Arc<App>,
+    pub seat: String,
+    pub caller: Caller,
+}
+
+impl Voice {
+    pub async fn of(hub: &Hub, seat: &str) -> Self {
+        if std::env::var_os("TEST_LOG").is_some() {
+            let _ = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).try_init();
+        }
+        let app = hub.app().clone();
+        let resolved = roster::resolve(&app.db, seat, app.clock.now()).await;
+        let (held, principal) = resolved.unwrap_or_else(|error| panic!("{error}"));
+        let caller = Caller { seat: Arc::new(held), principal, expires: Instant(i64::MAX) };
+        Voice { app, seat: seat.to_string(), caller }
+    }
+
+    /// Every seat of the demo world.
+    pub async fn all(hub: &Hub) -> Vec<Self> {
+        let app = hub.app();
+        let mut voices = Vec::new();
+        for seat in roster::all_seats(&app.db, app.clock.now()).await.unwrap() {
+            voices.push(Voice::of(hub, &format!("{}/{}", seat.name.organisation, seat.name.role)).await);
+        }
+        voices
+    }
+
+    pub async fn view(&self) -> Arc<View> {
+        self.app.gate.view(&self.caller, self.app.clock.now()).await.unwrap()
+    }
+
+    pub fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
+    /// The answer's bytes.
+    pub async fn ask_with(&self, document: &str, variables: Map<String, Json>) -> String {
+        let request = Request { query: document.to_string(), operation_name: None, variables, method_get: false };
+        String::from_utf8(graphql::answer(&self.app, &self.caller, request).await.body).unwrap()
+    }
+
+    pub async fn ask(&self, document: &str) -> String {
+        self.ask_with(document, Map::new()).await
+    }
+
+    pub async fn data(&self, document: &str, variables: Map<String, Json>) -> Json {
+        let text = self.ask_with(document, variables).await;
+        let mut answer: Json = serde_json::from_str(&text).unwrap();
+        assert!(answer.get("errors").is_none(), "{}: {text}\n{document}", self.seat);
+        answer["data"].take()
+    }
+}
