@@ -80,10 +80,10 @@ impl Exam<'_> {
                     return Some(format!("{form}: {wrong}"));
                 }
             }
-            if let Some(list) = ty.lists.get(self.turn % ty.lists.len().max(1)) {
-                if let Some(wrong) = self.children(ty, CATALOGUE.ty(list.of), list.by).await {
-                    return Some(format!("{} of {}: {wrong}", list.name, ty.name));
-                }
+            if let Some(list) = ty.lists.get(self.turn % ty.lists.len().max(1))
+                && let Some(wrong) = self.children(ty, CATALOGUE.ty(list.of), list.by).await
+            {
+                return Some(format!("{} of {}: {wrong}", list.name, ty.name));
             }
             if let Some(wrong) = self.conditions(ty).await {
                 return Some(wrong);

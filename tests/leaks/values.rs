@@ -558,7 +558,7 @@ async fn hidden_rows(hub: &Hub, voice: &Voice, view: &View) -> Vec<(&'static Typ
             let sql = CATALOGUE.membership(set).unwrap().1.sql;
             sql.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == ty.table)
         };
-        SEAT.iter().any(|(name, _)| *name == ty.name) || sets.iter().any(|set| in_set(set))
+        SEAT.iter().any(|(name, _)| *name == ty.name) || sets.iter().any(in_set)
     };
     let mut hidden = Vec::new();
     for ty in CATALOGUE.types.iter().filter(|ty| !decides(ty)) {
