@@ -1,7 +1,12 @@
 //! Every test that goes through a door of the hub, in one binary. See `harness` for how to write one;
 //! a new module is a `mod` line and a line in `main`.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::type_complexity, reason = "a test that cannot go on fails, and says so")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::type_complexity,
+    reason = "a test that cannot go on fails, and says so"
+)]
 
 mod auth;
 mod differential;
