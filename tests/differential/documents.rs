@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use entente::catalogue::{CATALOGUE, screaming};
+use entente::catalogue::{CATALOGUE, Type, screaming};
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::SliceRandom};
 use serde_json::{Map, Value as Json, json};
 
@@ -20,6 +20,7 @@ use crate::harness::{Hub, tests};
 tests! {
     reading:
         a_corpus_of_documents_means_what_it_says,
+        references_are_followed_as_far_as_they_go,
         random_documents_mean_what_they_say;
 }
 
@@ -200,6 +201,36 @@ async fn a_corpus_of_documents_means_what_it_says(hub: Hub) {
         );
         assert!(bench.asked > 20, "{seat} can ask nothing of the corpus");
     }
+}
+
+/// Everything that a row leads to, step by step further. A limit may refuse it; nothing else may.
+async fn references_are_followed_as_far_as_they_go(hub: Hub) {
+    for seat in [SEATS[0], SEATS[4], SEATS[5]] {
+        let mut bench = Bench::of(&hub, seat).await;
+        let mut refused = 0;
+        let class = bench.dump.class.clone();
+        for ty in CATALOGUE.types.iter().filter(|t| class.sees_type(t.id)) {
+            for depth in 1..=5 {
+                let document = format!("{{ {}(first: 3) {{ nodes {} }} }}", ty.plural, everything(&bench.dump, ty, depth));
+                let answer = bench.voice.ask(&document).await;
+                if answer.contains("COST_LIMIT_EXCEEDED") {
+                    refused += 1;
+                    break;
+                }
+                bench.check(&document, &Map::new()).await;
+            }
+        }
+        println!("references followed as {seat} on {:?}: {} answers, {refused} refused", hub.dialect(), bench.asked);
+    }
+}
+
+fn everything(dump: &Dump, ty: &'static Type, depth: usize) -> String {
+    let fields = dump.values(ty).filter_map(|field| match field.to {
+        None => Some(field.name.clone()),
+        Some(_) if depth == 0 => None,
+        Some(to) => Some(format!("{} {}", field.name, everything(dump, CATALOGUE.ty(to), depth - 1))),
+    });
+    format!("{{ {} }}", fields.collect::<Vec<_>>().join(" "))
 }
 
 async fn random_documents_mean_what_they_say(hub: Hub) {
