@@ -237,9 +237,12 @@ async fn patterns_tell_upper_from_lower_case(hub: Hub) {
     assert_eq!(Rows::read(&hub, ADMIN, ty("Customer")).await.all.len(), rows.all.len());
 }
 
+fn text<'a>(row: &'a Row, name: &str) -> &'a str {
+    row.values[name].as_str().unwrap_or_default()
+}
+
 async fn conditions_combine(hub: Hub) {
     let rows = Rows::read(&hub, ADMIN, ty("Customer")).await;
-    let text = |row: &Row, name: &str| row.values[name].as_str().unwrap_or_default().to_owned();
     let at = json!({ "region": { "eq": "AT" } });
     let key = json!({ "segment": { "eq": "key" } });
     let level = json!({ "ndaLevel": { "gte": 1 } });
