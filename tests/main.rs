@@ -1,14 +1,11 @@
 //! Every test that goes through a door of the hub, in one binary. See `harness` for how to write one;
 //! a new module is a `mod` line and a line in `main`.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    clippy::type_complexity,
-    reason = "a test that cannot go on fails, and says so"
-)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that cannot go on fails, and says so")]
 
 mod auth;
+mod bad_input;
+mod cli;
 mod differential;
 mod exporting;
 mod graphql;
@@ -24,6 +21,8 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     harness::run(vec![
         auth::tests(),
+        bad_input::tests(),
+        cli::tests(),
         differential::tests(),
         exporting::tests(),
         graphql::tests(),

@@ -151,7 +151,7 @@ pub const CORPUS: &[Case] = &[
         ],
     ),
     with(
-        "query q($day: Date, $qty: Decimal) { orderLines(first: 4, filter: { orderedOn: { gte: $day }, qty: { gt: $qty } }) { totalCount nodes { orderedOn qty } } }",
+        "query q($day: Date, $at: DateTime, $qty: Decimal) { orderLines(first: 4, filter: { orderedOn: { gte: $day }, qty: { gt: $qty }, order: { placedAt: { lt: $at } } }) { totalCount nodes { orderedOn qty } } }",
         &[
             "{}",
             r#"{"day": "2026-01-01", "at": "2026-06-01T00:00:00Z", "qty": "5"}"#,

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use entente::catalogue::{CATALOGUE, screaming};
+use entente::catalogue::{CATALOGUE, Type, screaming};
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::SliceRandom};
 use serde_json::{Map, Value as Json, json};
 
@@ -20,6 +20,8 @@ use crate::harness::{Hub, tests};
 tests! {
     reading:
         a_corpus_of_documents_means_what_it_says,
+        references_are_followed_as_far_as_they_go,
+        large_filters_are_answered_or_refused,
         random_documents_mean_what_they_say;
 }
 
@@ -205,6 +207,37 @@ async fn a_corpus_of_documents_means_what_it_says(hub: Hub) {
     }
 }
 
+/// Everything that a row leads to, step by step further. A limit may refuse it; nothing else may.
+async fn references_are_followed_as_far_as_they_go(hub: Hub) {
+    for seat in [SEATS[0], SEATS[4], SEATS[5]] {
+        let mut bench = Bench::of(&hub, seat).await;
+        let mut refused = 0;
+        let class = bench.dump.class.clone();
+        for ty in CATALOGUE.types.iter().filter(|t| class.sees_type(t.id)) {
+            for depth in 1..=5 {
+                let document =
+                    format!("{{ {}(first: 3) {{ nodes {} }} }}", ty.plural, everything(&bench.dump, ty, depth));
+                let answer = bench.voice.ask(&document).await;
+                if answer.contains("COST_LIMIT_EXCEEDED") {
+                    refused += 1;
+                    break;
+                }
+                bench.check(&document, &Map::new()).await;
+            }
+        }
+        println!("references followed as {seat} on {:?}: {} answers, {refused} refused", hub.dialect(), bench.asked);
+    }
+}
+
+fn everything(dump: &Dump, ty: &'static Type, depth: usize) -> String {
+    let fields = dump.values(ty).filter_map(|field| match field.to {
+        None => Some(field.name.clone()),
+        Some(_) if depth == 0 => None,
+        Some(to) => Some(format!("{} {}", field.name, everything(dump, CATALOGUE.ty(to), depth - 1))),
+    });
+    format!("{{ {} }}", fields.collect::<Vec<_>>().join(" "))
+}
+
 async fn random_documents_mean_what_they_say(hub: Hub) {
     // sees each document once, with the variables of the second run only: a plan that is used again
     // must answer as one that is made for them
@@ -232,4 +265,30 @@ async fn random_documents_mean_what_they_say(hub: Hub) {
         assert!(large * 20 <= count, "{large} of {count} documents are too large");
         println!("random documents as {seat} on {:?}: {} answers, {} bytes", hub.dialect(), bench.asked, bench.bytes);
     }
+}
+
+/// A filter is as large as its limit allows, on both databases; a list of values may be longer.
+async fn large_filters_are_answered_or_refused(hub: Hub) {
+    let voice = Voice::of(&hub, SEATS[0]).await;
+    let document = "query q($f: ProductFilter) { products(filter: $f) { totalCount } }";
+    let ask = async |filter: Json| {
+        let variables = json!({ "f": filter });
+        let answer = voice.ask_with(document, variables.as_object().unwrap().clone()).await;
+        let answer: Json = serde_json::from_str(&answer).unwrap();
+        answer["errors"][0]["extensions"]["code"].as_str().unwrap_or_default().to_string()
+    };
+    for item in [
+        json!({ "sku": { "eq": "a" } }),
+        json!({ "not": { "orderLines": { "some": {} } } }),
+        json!({ "and": [{ "sku": { "ne": "a" }, "not": { "name": { "like": "a%" } } }] }),
+    ] {
+        for word in ["or", "and"] {
+            for count in [1, 10, 80, 300, 1000, 3000] {
+                let code = ask(json!({ word: vec![item.clone(); count] })).await;
+                let right = if count > 250 { "COST_LIMIT_EXCEEDED" } else { "" };
+                assert_eq!(code, right, "{count} times {item} under {word}");
+            }
+        }
+    }
+    assert_eq!(ask(json!({ "sku": { "in": vec!["a"; 3000] } })).await, "");
 }

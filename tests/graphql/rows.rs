@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 use entente::{
     access::{View, roster},
     catalogue::{CATALOGUE, Field, Type},
-    graphql::model,
+    graphql::{access_of, model},
 };
 use entities::{Decimal, Instant, meta::Kind};
 use serde_json::{Map, Value, json};
@@ -52,6 +52,19 @@ pub async fn view(hub: &Hub, seat: &str) -> std::sync::Arc<View> {
 pub async fn types(hub: &Hub, seat: &str) -> Vec<&'static Type> {
     let view = view(hub, seat).await;
     model::types(&view.class).filter(|ty| ty.name != "DemandBucket").collect()
+}
+
+/// Those of which a row may hide or shorten a field.
+pub async fn veiled(hub: &Hub, seat: &str) -> Vec<&'static Type> {
+    let view = view(hub, seat).await;
+    let veils = |ty: &&&'static Type| {
+        let mut fields = view.of(ty.id).fields.iter().enumerate().filter(|(at, _)| view.sees(ty.id, *at));
+        fields.any(|(at, field)| access_of(at, field) != "FULL")
+    };
+    let types = types(hub, seat).await;
+    let veiled: Vec<_> = types.iter().filter(veils).copied().collect();
+    assert!(!veiled.is_empty(), "{seat}: this tries nothing");
+    veiled
 }
 
 impl Rows {

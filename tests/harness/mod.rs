@@ -7,6 +7,7 @@
 //!     reading: a_supplier_sees_its_own_demand;   // the demo world, shared: asks only
 //!     changing: an_ended_agreement_shows_nothing; // a demo world of its own: may change rows and the clock
 //!     empty: an_import_fills_the_hub;             // tables of its own without rows
+//!     bare: a_migration_makes_tables;             // not even tables; takes a `Database`
 //!     postgres: a_server_that_goes_and_comes_back; // as `changing`, for what a file cannot do
 //!     alone: a_policy_with_a_typo_is_refused;     // no database: runs once, takes no `Hub`
 //! }
@@ -36,7 +37,7 @@
 //!   fails; ids and cursors are keyed alike.
 //! - The clock stands still at [`NOW`] until `set_clock`; the demo world is built around it.
 //! - `Hub::wired` puts a wire before PostgreSQL that can be cut and mended: the database is down.
-//! - [`send`] sends a raw request. [`Database::bare`] is a database without tables.
+//! - [`send`] sends a raw request.
 //! - [`entente`] and `Hub::cli` run the binary in an empty folder with a clean environment; `.start()`
 //!   leaves it running and waits for what it prints.
 //! - [`skip`] ends a test as ignored and says why; [`folder`] skips unless a folder outside of the
@@ -83,7 +84,7 @@ pub use wire::Wire;
 pub const NOW: &str = "2026-06-15T10:00:00Z";
 
 /// For a whole test: what hangs fails.
-const DEADLINE: Duration = Duration::from_secs(600);
+const DEADLINE: Duration = Duration::from_secs(120);
 /// For a single wait.
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -93,7 +94,9 @@ static RUNTIME: LazyLock<Runtime> =
 const WORKER: &str = "hub";
 
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
-type OverHub = Arc<dyn Fn(Hub) -> Work + Send + Sync>;
+type OnEach = Arc<dyn Fn(Dialect) -> Work + Send + Sync>;
+
+const EACH: &[Dialect] = &[Dialect::Sqlite, Dialect::Postgres];
 
 /// A test, not yet bound to a database.
 pub struct Test {
@@ -102,7 +105,7 @@ pub struct Test {
 }
 
 enum Body {
-    Hub(World, &'static [Dialect], OverHub),
+    Each(&'static [Dialect], OnEach),
     Alone(Box<dyn FnOnce() -> Work + Send>),
 }
 
@@ -116,23 +119,24 @@ enum World {
 
 impl Test {
     pub fn reading<F: Future<Output = ()> + Send + 'static>(module: &str, name: &str, body: fn(Hub) -> F) -> Self {
-        Test::over(World::Shared, module, name, body)
+        Test::over(World::Shared, EACH, module, name, body)
     }
 
     pub fn changing<F: Future<Output = ()> + Send + 'static>(module: &str, name: &str, body: fn(Hub) -> F) -> Self {
-        Test::over(World::Own, module, name, body)
+        Test::over(World::Own, EACH, module, name, body)
     }
 
     pub fn empty<F: Future<Output = ()> + Send + 'static>(module: &str, name: &str, body: fn(Hub) -> F) -> Self {
-        Test::over(World::Empty, module, name, body)
+        Test::over(World::Empty, EACH, module, name, body)
     }
 
     pub fn postgres<F: Future<Output = ()> + Send + 'static>(module: &str, name: &str, body: fn(Hub) -> F) -> Self {
-        let mut test = Test::over(World::Own, module, name, body);
-        if let Body::Hub(_, on, _) = &mut test.body {
-            *on = &[Dialect::Postgres];
-        }
-        test
+        Test::over(World::Own, &[Dialect::Postgres], module, name, body)
+    }
+
+    pub fn bare<F: Future<Output = ()> + Send + 'static>(module: &str, name: &str, body: fn(Database) -> F) -> Self {
+        let work = move |dialect| -> Work { Box::pin(async move { body(Database::bare(dialect).await).await }) };
+        Test { name: named(module, name), body: Body::Each(EACH, Arc::new(work)) }
     }
 
     pub fn alone<F: Future<Output = ()> + Send + 'static>(module: &str, name: &str, body: fn() -> F) -> Self {
@@ -141,12 +145,13 @@ impl Test {
 
     fn over<F: Future<Output = ()> + Send + 'static>(
         world: World,
+        on: &'static [Dialect],
         module: &str,
         name: &str,
         body: fn(Hub) -> F,
     ) -> Self {
-        let body = Body::Hub(world, &[Dialect::Sqlite, Dialect::Postgres], Arc::new(move |hub| Box::pin(body(hub))));
-        Test { name: named(module, name), body }
+        let work = move |dialect| -> Work { Box::pin(async move { body(world.hub(dialect).await).await }) };
+        Test { name: named(module, name), body: Body::Each(on, Arc::new(work)) }
     }
 }
 
@@ -229,7 +234,7 @@ pub fn run(tests: Vec<Vec<Test>>) -> ExitCode {
     for test in tests.into_iter().flatten() {
         match test.body {
             Body::Alone(body) => trials.push(trial(format!("alone::{}", test.name), counts.clone(), None, body)),
-            Body::Hub(world, on, body) => {
+            Body::Each(on, body) => {
                 for dialect in on.iter().copied() {
                     let name = format!("{}::{}", database::slug(dialect), test.name);
                     let absent = if dialect == Dialect::Postgres { postgres.clone().err() } else { None };
@@ -239,7 +244,7 @@ pub fn run(tests: Vec<Vec<Test>>) -> ExitCode {
                             if let Some(reason) = absent {
                                 skip(reason);
                             }
-                            body(world.hub(dialect).await).await;
+                            body(dialect).await;
                         })
                     };
                     trials.push(trial(name, counts.clone(), Some(dialect), work));

@@ -36,14 +36,12 @@ fn cell(view: &View, ty: TypeId, field: usize) -> String {
     if levels.is_empty() {
         return ".".into();
     }
-    let mut parts: Vec<String> = levels
+    let parts: Vec<String> = levels
         .iter()
         .map(|(_, shown)| if *shown == Treatment::Full { "x".to_string() } else { shown.to_string() })
         .collect();
-    if levels.last().is_some_and(|(p, _)| !p.is_always()) {
-        parts.push("?".into());
-    }
-    parts.concat()
+    let by_row = if levels.last().is_some_and(|(p, _)| p.is_always()) { "" } else { "?" };
+    parts.join("/") + by_row
 }
 
 async fn the_access_matrix(hub: Hub) {
@@ -53,8 +51,8 @@ async fn the_access_matrix(hub: Hub) {
         views.push(voice.view().await);
     }
     let mut text = String::from(
-        "What each seat of the demo world sees of each field: x as it is, a treatment by its name, ? in some rows of\n\
-         its view only, . never. `all rows` or `some rows` stands where the seat sees the type at all.\n\n",
+        "What each seat of the demo world sees of each field: x as it is, a treatment by its name, ? only in some\n\
+         of the rows that it sees of the type, . never. `rows`: which it sees of the type.\n\n",
     );
     for (i, voice) in voices.iter().enumerate() {
         writeln!(text, "{:>3}  {}", i + 1, voice.seat).unwrap();

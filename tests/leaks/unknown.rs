@@ -71,6 +71,9 @@ fn seen(class: &ViewClass, ty: &'static Type) -> Vec<&'static str> {
     own.map(|(_, f)| f.name.as_str()).chain(lists).collect()
 }
 
+/// Variables with a name in them.
+type Variables = fn(&str) -> Json;
+
 fn object(json: Json) -> Map<String, Json> {
     json.as_object().unwrap().clone()
 }
@@ -282,7 +285,7 @@ async fn hidden_fields_are_unknown_in_variables(hub: Hub) {
         for ty in CATALOGUE.types.iter().filter(|t| class.sees_type(t.id)) {
             let (plural, name, singular) = (ty.plural, ty.name, ty.singular());
             let hidden = hidden(class, ty);
-            let filters: [fn(&str) -> Json; 4] = [
+            let filters: [Variables; 4] = [
                 |n| json!({ n: { "eq": null } }),
                 |n| json!({ n: {} }),
                 |n| json!({ "or": [{}, { "not": { n: { "isNull": true } } }] }),
@@ -300,7 +303,7 @@ async fn hidden_fields_are_unknown_in_variables(hub: Hub) {
             let by =
                 format!("query q($f: {name}OrderField!) {{ {plural}(orderBy: {{ field: $f }}) {{ nodes {{ id }} }} }}");
             let groups = format!("query q($g: [{name}GroupBy!]) {{ {singular}Aggregate(groupBy: $g) {{ count }} }}");
-            let cases: [(&str, fn(&str) -> Json); 4] = [
+            let cases: [(&str, Variables); 4] = [
                 (&order, |n| json!({ "o": [{ "field": n }] })),
                 (&order, |n| json!({ "o": { "field": n, "direction": "DESC" } })),
                 (&by, |n| json!({ "f": n })),

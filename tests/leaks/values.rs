@@ -623,7 +623,7 @@ async fn ids_of_hidden_rows_are_ids_of_none(hub: Hub) {
             let hidden: Vec<Uuid> =
                 ids.into_iter().flatten().map(|id| id.parse().unwrap()).filter(|id| !seen.contains_key(id)).collect();
             let plural = ty.plural;
-            for (n, row) in hidden.iter().step_by(hidden.len() / 8 + 1).enumerate() {
+            for (n, row) in hidden.iter().step_by(hidden.len() / 4 + 1).enumerate() {
                 let none = Uuid::from_u128(0x7000_0000_0000_0000 + n as u128);
                 let (id, none) = (codec.id(ty.id, *row), codec.id(ty.id, none));
                 let mut documents = vec![

@@ -5,6 +5,7 @@ mod lite;
 mod rows;
 
 use std::{
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -14,12 +15,14 @@ use std::{
 
 use chrono::NaiveDate;
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Timeouts};
+use futures_util::TryStreamExt;
 use tokio_postgres::{
     NoTls,
     types::{Format, IsNull, ToSql, Type as PgType, private::BytesMut, to_sql_checked},
 };
 use uuid::Uuid;
 
+use rows::Sent;
 pub use rows::{Cell, Rows};
 
 use super::url::{DatabaseUrl, Dialect};
@@ -154,8 +157,8 @@ impl Session {
     /// With `last` nothing follows, so the transaction can end with the statement.
     pub async fn query(&mut self, sql: &str, args: &[Arg], pace: &Pace, last: bool) -> Result<Rows> {
         match self {
-            Session::Sqlite(session) => session.query(sql, args, pace).map(Rows::Sqlite),
-            Session::Postgres(session) => session.query(sql, args, last).await.map(Rows::Postgres),
+            Session::Sqlite(session) => session.query(sql, args, pace),
+            Session::Postgres(session) => session.query(sql, args, last).await,
         }
     }
 
@@ -174,12 +177,20 @@ impl Session {
 }
 
 impl PgSession {
-    async fn query(&mut self, sql: &str, args: &[Arg], last: bool) -> Result<Vec<tokio_postgres::Row>> {
+    async fn query(&mut self, sql: &str, args: &[Arg], last: bool) -> Result<Rows> {
         let client = self.client.as_ref().ok_or_else(|| Error::internal("a finished session"))?;
         let statement = client.prepare_cached(sql).await?;
-        let params: Vec<&(dyn ToSql + Sync)> = args.iter().map(|a| a as &(dyn ToSql + Sync)).collect();
+        let read = async {
+            let columns = Sent::columns(&statement);
+            let mut rows = Rows::new(columns.len());
+            let mut stream = pin!(client.query_raw(&statement, args).await?);
+            while let Some(row) = stream.try_next().await? {
+                rows.push_row(&row, &columns);
+            }
+            Ok::<_, tokio_postgres::Error>(rows)
+        };
         if self.transaction == Transaction::None {
-            return Ok(client.query(&statement, &params).await?);
+            return Ok(read.await?);
         }
         let begins = self.transaction == Transaction::Wanted;
         // from here on a session that is dropped half way must not go back to the pool
@@ -188,7 +199,7 @@ impl PgSession {
         // sent together, in this order
         let (begun, rows, ended) = futures_util::future::join3(
             say("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", begins),
-            client.query(&statement, &params),
+            read,
             say("COMMIT", last),
         )
         .await;

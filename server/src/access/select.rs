@@ -257,6 +257,11 @@ impl<'v> Select<'v> {
         })
     }
 
+    /// How many tables the rows are read from.
+    pub fn tables(&self) -> usize {
+        2 + self.joined.len() + self.guards.len()
+    }
+
     /// Puts the field into the select list; the index of its column.
     pub fn column(&mut self, row: RowRef, field: usize) -> usize {
         let text = self.read(row, field);

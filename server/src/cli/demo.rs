@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use clap::Args;
 
-use super::{Settings, say, serve};
+use super::{Settings, serve};
 use crate::{
     access::{
         connect::{DatabaseUrl, Db},
@@ -52,8 +52,8 @@ impl Demo {
         let built = build(&db, &clock).await?;
         let app = App::over(config, db, clock).await?;
         let seats = roster::all_seats(&app.db, app.clock.now()).await?;
-        say(&banner(&app, &serve::address(&listener)?, &seats, built)?)?;
-        serve::run(app, listener).await
+        let greeting = banner(&app, &serve::address(&listener)?, &seats, built)?;
+        serve::run(app, listener, &greeting).await
     }
 }
 

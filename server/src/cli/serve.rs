@@ -4,7 +4,12 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use clap::Args;
 use notify::{RecursiveMode, Watcher};
-use tokio::{net::TcpListener, sync::mpsc, time};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{Signal, SignalKind, signal},
+    sync::mpsc,
+    time,
+};
 
 use super::{Settings, missing, say};
 use crate::{
@@ -40,8 +45,8 @@ impl Serve {
         }
         let listener = http::listen(&config.listen).await?;
         let app = App::start(config).await?;
-        say(&format!("serving {}\n", address(&listener)?))?;
-        run(app, listener).await
+        let greeting = format!("serving {}\n", address(&listener)?);
+        run(app, listener, &greeting).await
     }
 }
 
@@ -56,12 +61,15 @@ pub(super) fn address(listener: &TcpListener) -> Result<String> {
     Ok(format!("http://{host}:{}/graphql", local.port()))
 }
 
-/// Serves until the process is told to stop.
-pub(super) async fn run(app: Arc<App>, listener: TcpListener) -> Result<()> {
+/// Serves until the process is told to stop. It greets when it listens to signals: whoever reads the
+/// greeting may send one at once.
+pub(super) async fn run(app: Arc<App>, listener: TcpListener, greeting: &str) -> Result<()> {
     let _watcher = watch(&app)?;
+    let told = told_to_stop()?;
+    say(greeting)?;
     let (stopping, mut stopped) = mpsc::channel::<()>(1);
     let stop = async move {
-        told_to_stop().await;
+        told.await;
         tracing::info!("stopping");
         drop(stopping);
     };
@@ -75,26 +83,27 @@ pub(super) async fn run(app: Arc<App>, listener: TcpListener) -> Result<()> {
     }
 }
 
-async fn told_to_stop() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        drop(tokio::signal::ctrl_c().await);
-        return;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
-    }
+fn told_to_stop() -> Result<impl Future<Output = ()> + Send> {
+    let (mut terminate, mut interrupt) = (listen_to(SignalKind::terminate())?, listen_to(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+fn listen_to(kind: SignalKind) -> Result<Signal> {
+    signal(kind).map_err(|cause| Error::internal(format!("cannot listen to signals ({cause})")))
 }
 
 /// Takes the policies anew on `SIGHUP` and, where they come from a folder, when a file in it changes.
 fn watch(app: &Arc<App>) -> Result<Option<notify::RecommendedWatcher>> {
     let (changed, mut changes) = mpsc::channel::<()>(1);
     let watcher = app.config.policies.as_ref().map(|folder| watch_folder(folder, changed.clone())).transpose()?;
+    let mut hangup = listen_to(SignalKind::hangup())?;
     let app = app.clone();
     tokio::spawn(async move {
-        use tokio::signal::unix::{SignalKind, signal};
-        let mut hangup = signal(SignalKind::hangup()).ok();
         // kept, so that the channel stays open without a folder
         let _changed = changed;
         loop {
@@ -102,7 +111,7 @@ fn watch(app: &Arc<App>) -> Result<Option<notify::RecommendedWatcher>> {
                 Some(()) = changes.recv() => {
                     while time::timeout(QUIET, changes.recv()).await.is_ok_and(|more| more.is_some()) {}
                 }
-                Some(()) = async { hangup.as_mut()?.recv().await } => {}
+                Some(()) = hangup.recv() => {}
                 else => return,
             }
             reload(&app).await;

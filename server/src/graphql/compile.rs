@@ -51,6 +51,9 @@ pub struct Wanted<'d> {
 
 pub type Selected<'d> = IndexMap<String, Wanted<'d>>;
 
+/// SQLite joins 64 tables at most. The limit is the same everywhere, so that a document is answered by both.
+const TABLES: usize = 60;
+
 /// Slots of parents are numbered behind the inputs, whose number is known only at the end.
 const PARENTS: usize = 1 << 20;
 
@@ -340,6 +343,11 @@ impl<'a> Compiler<'a> {
                 None => return Err(Error::Validation(format!("unknown field `{name}`"))),
             };
             parts.push((key.clone(), part));
+        }
+        if select.tables() > TABLES {
+            return Err(Error::Cost(format!(
+                "the rows of one list are read from more than {TABLES} tables, follow fewer references at once"
+            )));
         }
         Ok((Object { present, parts }, cost))
     }

@@ -27,6 +27,8 @@ const TESTS: &[(&str, Test, bool)] = &[
 ];
 
 const DEEPEST: usize = 12;
+/// Conditions of one filter, those that only join others included. SQLite nests 1000 expressions at most.
+const LARGEST: usize = 500;
 
 pub fn compile<'a>(
     compiler: &mut Compiler<'a>,
@@ -38,6 +40,11 @@ pub fn compile<'a>(
 ) -> Result<Piece> {
     if place.matches('.').count() > DEEPEST {
         return Err(Error::Cost(format!("the filter nests deeper than {DEEPEST} levels, simplify it")));
+    }
+    if !place.contains('.') && size(node) > LARGEST {
+        return Err(Error::Cost(format!(
+            "the filter has more than {LARGEST} conditions, name the values of a field together with `in`"
+        )));
     }
     let Node::Object(parts) = node else {
         return Err(Error::input(format!("`{place}` is no object, expected the fields of {}Filter", ty.name)));
@@ -90,6 +97,14 @@ pub fn compile<'a>(
         }
     }
     Ok(Select::all(all))
+}
+
+fn size(node: &Node) -> usize {
+    match node {
+        Node::Null | Node::Leaf(..) => 0,
+        Node::List(items, ..) => items.iter().map(size).sum(),
+        Node::Object(parts) => 1 + parts.values().map(size).sum::<usize>(),
+    }
 }
 
 fn unknown(place: &str) -> Error {

@@ -18,12 +18,26 @@ pub fn text(value: &str) -> Vec<u8> {
     out
 }
 
+/// The bytes that a JSON string holds as they are.
+const PLAIN: [bool; 256] = {
+    let mut plain = [true; 256];
+    let mut b = 0;
+    while b < 0x20 {
+        plain[b] = false;
+        b += 1;
+    }
+    plain[b'"' as usize] = false;
+    plain[b'\\' as usize] = false;
+    plain
+};
+
 pub fn string(value: &str, out: &mut Vec<u8>) {
-    out.push(b'"');
     let bytes = value.as_bytes();
+    out.reserve(bytes.len() + 2);
+    out.push(b'"');
     let mut start = 0;
     for (i, &b) in bytes.iter().enumerate() {
-        if b >= 0x20 && b != b'"' && b != b'\\' {
+        if PLAIN[usize::from(b)] {
             continue;
         }
         out.extend_from_slice(&bytes[start..i]);

@@ -1,7 +1,5 @@
 //! Runs a plan: binds, asks the database a fixed number of times, writes the answer.
 
-use std::collections::HashMap;
-
 use entities::{Instant, meta::Kind};
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
@@ -38,7 +36,7 @@ struct Found {
     rows: Rows,
     /// The first column is the parent's key.
     offset: usize,
-    of: HashMap<Uuid, (usize, usize)>,
+    of: Spans,
 }
 
 /// `None`: the view was stale, the answer is thrown away.
@@ -61,7 +59,7 @@ pub async fn run(run: &Run<'_>) -> Result<Option<Vec<u8>>> {
                 keys.sort_unstable();
                 keys.dedup();
                 if keys.is_empty() {
-                    results.push(Found { rows: Rows::none(), offset: 1, of: HashMap::new() });
+                    results.push(Found { rows: Rows::none(), offset: 1, of: Spans::default() });
                     continue;
                 }
                 slots[parent.slot] = Arg::Ids(keys);
@@ -80,7 +78,7 @@ pub async fn run(run: &Run<'_>) -> Result<Option<Vec<u8>>> {
                 current = true;
             }
             let offset = usize::from(step.parent.is_some());
-            let of = if offset == 1 { by_parent(&rows) } else { HashMap::new() };
+            let of = if offset == 1 { Spans::of(&rows) } else { Spans::default() };
             results.push(Found { rows, offset, of });
         }
         session.finish().await?;
@@ -104,14 +102,29 @@ pub async fn run(run: &Run<'_>) -> Result<Option<Vec<u8>>> {
     Ok(Some(writer.out))
 }
 
-fn by_parent(rows: &Rows) -> HashMap<Uuid, (usize, usize)> {
-    let mut of: HashMap<Uuid, (usize, usize)> = HashMap::new();
-    for r in 0..rows.len() {
-        if let Some(key) = rows.id(r, 0) {
-            of.entry(key).or_insert((r, 0)).1 += 1;
+/// The rows of each parent, which stand together: parent, first row and number, in the parents' order.
+#[derive(Default)]
+struct Spans(Vec<(Uuid, usize, usize)>);
+
+impl Spans {
+    fn of(rows: &Rows) -> Self {
+        let mut all: Vec<(Uuid, usize, usize)> = Vec::new();
+        for r in 0..rows.len() {
+            let Some(parent) = rows.id(r, 0) else { continue };
+            match all.last_mut() {
+                Some((last, _, count)) if *last == parent => *count += 1,
+                _ => all.push((parent, r, 1)),
+            }
         }
+        all.sort_unstable();
+        Spans(all)
     }
-    of
+
+    fn get(&self, parent: Uuid) -> Option<(usize, usize)> {
+        let found = self.0.binary_search_by_key(&parent, |(of, ..)| *of).ok()?;
+        let (_, first, count) = self.0[found];
+        Some((first, count))
+    }
 }
 
 impl Run<'_> {
@@ -154,8 +167,10 @@ struct Writer<'a> {
 impl<'a> Writer<'a> {
     fn key(&mut self, key: &str) {
         json::comma(&mut self.out, b'{');
-        json::string(key, &mut self.out);
-        self.out.push(b':');
+        // a name of GraphQL has nothing to escape
+        self.out.push(b'"');
+        self.out.extend_from_slice(key.as_bytes());
+        self.out.extend_from_slice(b"\":");
     }
 
     fn null(&mut self) {
@@ -218,7 +233,7 @@ impl<'a> Writer<'a> {
 
     fn object(&mut self, step: usize, row: usize, object: &'a Object) {
         let result = &self.results[step];
-        if result.rows.cell(row, object.present + result.offset) == Cell::Null {
+        if result.rows.is_null(row, object.present + result.offset) {
             return self.null();
         }
         self.out.push(b'{');
@@ -282,7 +297,7 @@ impl<'a> Writer<'a> {
         let (start, found) = match (list.rows, parent) {
             (None, _) => (0, 0),
             (Some(step), None) => (0, self.results[step].rows.len()),
-            (Some(step), Some(parent)) => self.results[step].of.get(&parent).copied().unwrap_or((0, 0)),
+            (Some(step), Some(parent)) => self.results[step].of.get(parent).unwrap_or((0, 0)),
         };
         let count = found.min(list.limit);
         let row = |i: usize| if list.backward { start + count - 1 - i } else { start + i };
@@ -297,9 +312,7 @@ impl<'a> Writer<'a> {
                         let result = &self.results[step];
                         match parent {
                             None => result.rows.int(0, 0).unwrap_or(0),
-                            Some(parent) => {
-                                result.of.get(&parent).and_then(|(r, _)| result.rows.int(*r, 1)).unwrap_or(0)
-                            }
+                            Some(parent) => result.of.get(parent).and_then(|(r, _)| result.rows.int(r, 1)).unwrap_or(0),
                         }
                     });
                     json::int(total, &mut self.out);

@@ -14,7 +14,7 @@ use rusqlite::{
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{Arg, Pace, rows::LiteRows};
+use super::{Arg, Pace, Rows};
 use crate::error::{Error, Result};
 
 const STATEMENTS: usize = 256;
@@ -127,7 +127,7 @@ impl Session {
         Ok(())
     }
 
-    pub fn query(&mut self, sql: &str, args: &[Arg], pace: &Pace) -> Result<LiteRows> {
+    pub fn query(&mut self, sql: &str, args: &[Arg], pace: &Pace) -> Result<Rows> {
         let lite = self.lite()?;
         let flavor = tokio::runtime::Handle::try_current().map(|handle| handle.runtime_flavor());
         let shared = flavor.is_ok_and(|flavor| flavor == tokio::runtime::RuntimeFlavor::MultiThread);
@@ -145,12 +145,12 @@ impl Session {
 }
 
 impl Lite {
-    fn run(&self, sql: &str, args: &[Arg], looks: Option<u32>, patience: Duration) -> rusqlite::Result<LiteRows> {
+    fn run(&self, sql: &str, args: &[Arg], looks: Option<u32>, patience: Duration) -> rusqlite::Result<Rows> {
         let deadline = Some(Instant::now() + patience);
         *self.watch.lock().unwrap_or_else(PoisonError::into_inner) = Watch { looks, deadline };
         let mut statement = self.connection.prepare_cached(sql)?;
         let columns = statement.column_count();
-        let mut out = LiteRows::new(columns);
+        let mut out = Rows::new(columns);
         let mut rows = statement.query(rusqlite::params_from_iter(args))?;
         while let Some(row) = rows.next()? {
             for i in 0..columns {
@@ -218,7 +218,7 @@ mod tests {
         };
         session.query(&counted(10), &[], &pace).unwrap();
         assert!(pace.is_short());
-        let rows = super::super::Rows::Sqlite(session.query(&counted(1_000_000), &[], &pace).unwrap());
+        let rows = session.query(&counted(1_000_000), &[], &pace).unwrap();
         assert_eq!(rows.int(0, 0), Some(1_000_000));
         assert!(!pace.is_short());
         session.end().unwrap();

@@ -1,12 +1,17 @@
-//! Rows as the driver left them, read cell by cell: nothing is decoded that is not written.
+//! Rows of either database in one buffer, read cell by cell: a row costs no allocation of its own, and
+//! what the driver received it in is free for the next ones.
 
 use rusqlite::types::ValueRef;
-use tokio_postgres::types::{FromSql, Type as PgType};
+use tokio_postgres::{
+    Row, Statement,
+    types::{FromSql, Type as PgType},
+};
 use uuid::Uuid;
 
-pub enum Rows {
-    Sqlite(LiteRows),
-    Postgres(Vec<tokio_postgres::Row>),
+pub struct Rows {
+    columns: usize,
+    cells: Vec<Kept>,
+    bytes: Vec<u8>,
 }
 
 /// One value. A day comes as its number since 1970 or as text, as the database keeps it.
@@ -20,58 +25,49 @@ pub enum Cell<'a> {
     Day(i32),
 }
 
-/// Cells in one buffer: a row costs no allocation of its own.
-pub struct LiteRows {
-    columns: usize,
-    cells: Vec<LiteCell>,
-    bytes: Vec<u8>,
-}
-
 #[derive(Clone, Copy)]
-enum LiteCell {
+enum Kept {
     Null,
     Int(i64),
+    Bool(bool),
+    /// From where to where in the bytes.
     Text(u32, u32),
-    Blob([u8; 16]),
+    Id([u8; 16]),
+    Day(i32),
 }
 
-impl LiteRows {
-    pub(super) fn new(columns: usize) -> Self {
-        LiteRows { columns, cells: Vec::new(), bytes: Vec::new() }
-    }
+/// How PostgreSQL sends the values of a column.
+#[derive(Clone, Copy)]
+pub(super) enum Sent {
+    Bool,
+    Id,
+    Day,
+    Int2,
+    Int4,
+    Int8,
+    Text,
+}
 
-    pub(super) fn push(&mut self, value: ValueRef<'_>) {
-        let cell = match value {
-            ValueRef::Null => LiteCell::Null,
-            ValueRef::Integer(n) => LiteCell::Int(n),
-            // no column and no expression of ours is a float
-            ValueRef::Real(x) => LiteCell::Int(x as i64),
-            ValueRef::Text(text) => {
-                let start = self.bytes.len();
-                self.bytes.extend_from_slice(text);
-                LiteCell::Text(start as u32, self.bytes.len() as u32)
-            }
-            ValueRef::Blob(blob) => blob.try_into().map_or(LiteCell::Null, LiteCell::Blob),
-        };
-        self.cells.push(cell);
+impl Sent {
+    pub(super) fn columns(statement: &Statement) -> Vec<Self> {
+        let sent = statement.columns().iter().map(|column| match *column.type_() {
+            PgType::BOOL => Sent::Bool,
+            PgType::UUID => Sent::Id,
+            PgType::DATE => Sent::Day,
+            PgType::INT2 => Sent::Int2,
+            PgType::INT4 => Sent::Int4,
+            PgType::INT8 => Sent::Int8,
+            _ => Sent::Text,
+        });
+        sent.collect()
     }
 }
 
-struct Raw<'a>(&'a PgType, &'a [u8]);
+struct Raw<'a>(&'a [u8]);
 
 impl<'a> FromSql<'a> for Raw<'a> {
-    fn from_sql(ty: &PgType, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
-        // the type lives as long as the statement; only its identity is needed
-        let known: &'static PgType = match *ty {
-            PgType::BOOL => &PgType::BOOL,
-            PgType::UUID => &PgType::UUID,
-            PgType::DATE => &PgType::DATE,
-            PgType::INT2 => &PgType::INT2,
-            PgType::INT4 => &PgType::INT4,
-            PgType::INT8 => &PgType::INT8,
-            _ => &PgType::TEXT,
-        };
-        Ok(Raw(known, raw))
+    fn from_sql(_: &PgType, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(Raw(raw))
     }
 
     fn accepts(_: &PgType) -> bool {
@@ -84,62 +80,88 @@ const DAYS_1970_TO_2000: i32 = 10_957;
 
 impl Rows {
     pub fn none() -> Self {
-        Rows::Postgres(Vec::new())
+        Rows::new(1)
+    }
+
+    pub(super) fn new(columns: usize) -> Self {
+        Rows { columns, cells: Vec::new(), bytes: Vec::new() }
+    }
+
+    pub(super) fn push(&mut self, value: ValueRef<'_>) {
+        let cell = match value {
+            ValueRef::Null => Kept::Null,
+            ValueRef::Integer(n) => Kept::Int(n),
+            // no column and no expression of ours is a float
+            ValueRef::Real(x) => Kept::Int(x as i64),
+            ValueRef::Text(text) => self.text(text),
+            ValueRef::Blob(blob) => blob.try_into().map_or(Kept::Null, Kept::Id),
+        };
+        self.cells.push(cell);
+    }
+
+    pub(super) fn push_row(&mut self, row: &Row, columns: &[Sent]) {
+        for (i, sent) in columns.iter().enumerate() {
+            let raw: Option<Raw<'_>> = row.try_get(i).ok().flatten();
+            let cell = raw.and_then(|Raw(raw)| self.received(*sent, raw)).unwrap_or(Kept::Null);
+            self.cells.push(cell);
+        }
+    }
+
+    fn received(&mut self, sent: Sent, raw: &[u8]) -> Option<Kept> {
+        match sent {
+            Sent::Bool => raw.first().map(|b| Kept::Bool(*b != 0)),
+            Sent::Id => raw.try_into().ok().map(Kept::Id),
+            Sent::Day => raw.try_into().ok().map(|b| Kept::Day(i32::from_be_bytes(b) + DAYS_1970_TO_2000)),
+            Sent::Int2 => raw.try_into().ok().map(|b| Kept::Int(i64::from(i16::from_be_bytes(b)))),
+            Sent::Int4 => raw.try_into().ok().map(|b| Kept::Int(i64::from(i32::from_be_bytes(b)))),
+            Sent::Int8 => raw.try_into().ok().map(|b| Kept::Int(i64::from_be_bytes(b))),
+            Sent::Text => Some(self.text(raw)),
+        }
+    }
+
+    fn text(&mut self, text: &[u8]) -> Kept {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(text);
+        Kept::Text(start as u32, self.bytes.len() as u32)
     }
 
     pub fn len(&self) -> usize {
-        match self {
-            Rows::Sqlite(rows) => rows.cells.len().checked_div(rows.columns).unwrap_or(0),
-            Rows::Postgres(rows) => rows.len(),
-        }
+        self.cells.len().checked_div(self.columns).unwrap_or(0)
     }
 
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.cells.is_empty()
     }
 
     pub fn cell(&self, row: usize, column: usize) -> Cell<'_> {
-        match self {
-            Rows::Sqlite(rows) => match rows.cells[row * rows.columns + column] {
-                LiteCell::Null => Cell::Null,
-                LiteCell::Int(n) => Cell::Int(n),
-                LiteCell::Text(start, end) => {
-                    std::str::from_utf8(&rows.bytes[start as usize..end as usize]).map_or(Cell::Null, Cell::Text)
-                }
-                LiteCell::Blob(bytes) => Cell::Id(Uuid::from_bytes(bytes)),
-            },
-            Rows::Postgres(rows) => {
-                let raw: Option<Raw<'_>> = rows[row].try_get(column).ok().flatten();
-                raw.map_or(Cell::Null, decode)
+        match self.cells[row * self.columns + column] {
+            Kept::Null => Cell::Null,
+            Kept::Int(n) => Cell::Int(n),
+            Kept::Bool(b) => Cell::Bool(b),
+            Kept::Text(start, end) => {
+                std::str::from_utf8(&self.bytes[start as usize..end as usize]).map_or(Cell::Null, Cell::Text)
             }
+            Kept::Id(bytes) => Cell::Id(Uuid::from_bytes(bytes)),
+            Kept::Day(day) => Cell::Day(day),
         }
     }
 
+    pub fn is_null(&self, row: usize, column: usize) -> bool {
+        matches!(self.cells[row * self.columns + column], Kept::Null)
+    }
+
     pub fn int(&self, row: usize, column: usize) -> Option<i64> {
-        match self.cell(row, column) {
-            Cell::Int(n) => Some(n),
-            Cell::Bool(b) => Some(i64::from(b)),
+        match self.cells[row * self.columns + column] {
+            Kept::Int(n) => Some(n),
+            Kept::Bool(b) => Some(i64::from(b)),
             _ => None,
         }
     }
 
     pub fn id(&self, row: usize, column: usize) -> Option<Uuid> {
-        match self.cell(row, column) {
-            Cell::Id(id) => Some(id),
+        match self.cells[row * self.columns + column] {
+            Kept::Id(bytes) => Some(Uuid::from_bytes(bytes)),
             _ => None,
         }
     }
-}
-
-fn decode(Raw(ty, raw): Raw<'_>) -> Cell<'_> {
-    let cell = match *ty {
-        PgType::BOOL => raw.first().map(|b| Cell::Bool(*b != 0)),
-        PgType::UUID => Uuid::from_slice(raw).ok().map(Cell::Id),
-        PgType::DATE => raw.try_into().ok().map(|b| Cell::Day(i32::from_be_bytes(b) + DAYS_1970_TO_2000)),
-        PgType::INT2 => raw.try_into().ok().map(|b| Cell::Int(i64::from(i16::from_be_bytes(b)))),
-        PgType::INT4 => raw.try_into().ok().map(|b| Cell::Int(i64::from(i32::from_be_bytes(b)))),
-        PgType::INT8 => raw.try_into().ok().map(|b| Cell::Int(i64::from_be_bytes(b))),
-        _ => std::str::from_utf8(raw).ok().map(Cell::Text),
-    };
-    cell.unwrap_or(Cell::Null)
 }
