@@ -27,7 +27,9 @@ tests! {
 
 const DOCUMENTS: u64 = 150;
 
-const UNFIT: &str = "GRAPHQL_VALIDATION_FAILED";
+/// How the hub refuses what names a field, or an id of a type, that the seat does not see.
+const UNFIT: [&str; 3] =
+    ["GRAPHQL_VALIDATION_FAILED", "is unknown, see the filter's type", "expected an id as the hub gives it"];
 
 /// Seats that see much, little, treated and by the row.
 const SEATS: &[&str] = &[
@@ -136,11 +138,11 @@ impl Bench {
                     let [list, order, place] = rest.split('|').collect::<Vec<_>>()[..] else { panic!("{rest}") };
                     let order = if order.is_empty() { String::new() } else { format!(", orderBy: {order}") };
                     let document = format!("{{ {list}(first: 1000{order}) {{ edges {{ cursor node {{ id }} }} }} }}");
-                    if !self.voice.ask(&document).await.contains(UNFIT) {
+                    if !self.voice.ask(&document).await.contains(UNFIT[0]) {
                         let answer: Json = serde_json::from_str(&self.check(&document, &Map::new()).await).unwrap();
                         let edges = answer["data"][list]["edges"].as_array().unwrap();
                         let place = place.parse::<usize>().unwrap().min(edges.len().saturating_sub(1));
-                        *text = edges.get(place).map_or("", |e| e["cursor"].as_str().unwrap()).to_string();
+                        *json = edges.get(place).map_or(Json::Null, |edge| edge["cursor"].clone());
                     }
                 }
             }
@@ -175,9 +177,6 @@ impl Bench {
 }
 
 async fn a_corpus_of_documents_means_what_it_says(hub: Hub) {
-    if std::env::var_os("DOCUMENT_CORPUS").is_none() {
-        crate::harness::skip("the corpus asks some seats for what they may not see; set DOCUMENT_CORPUS to run it");
-    }
     for seat in SEATS {
         let mut bench = Bench::of(&hub, seat).await;
         let mut unfit = 0;
@@ -186,10 +185,9 @@ async fn a_corpus_of_documents_means_what_it_says(hub: Hub) {
                 let mut variables: Json = serde_json::from_str(variables).unwrap();
                 bench.put_in(&mut variables).await;
                 let variables = variables.as_object().unwrap();
-                // what names a field or an id of a type that the seat does not see is for others
                 if *seat != SEATS[0] {
                     let answer = bench.voice.ask_with(case.document, variables.clone()).await;
-                    if answer.contains(UNFIT) || answer.contains("expected an id as the hub gives it") {
+                    if UNFIT.iter().any(|sign| answer.contains(sign)) {
                         unfit += 1;
                         continue;
                     }
