@@ -53,8 +53,14 @@ impl Database {
         let db = Db::open(&url.parse()?).await?;
         db.migrate_up().await?;
         world::build(&db, times).await?;
-        if db.dialect() == Dialect::Postgres {
-            run(&url, &["VACUUM (ANALYZE)", "CHECKPOINT"]).await?;
+        match db.dialect() {
+            Dialect::Postgres => run(&url, &["VACUUM (ANALYZE)", "CHECKPOINT"]).await?,
+            // the rows move from the log to where they stay
+            Dialect::Sqlite => rusqlite::Connection::open(folder.path().join("bench.db"))?.query_row(
+                "PRAGMA wal_checkpoint(TRUNCATE)",
+                [],
+                |_| Ok(()),
+            )?,
         }
         let mut database = Database { url, folder, db, server, seats: Vec::new() };
         let suppliers = (0..world::SUPPLIERS).map(|n| format!("{}/partner_planner", world::supplier_slug(n)));

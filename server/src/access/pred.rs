@@ -300,6 +300,17 @@ pub fn implies(known: &Pred, p: &Pred) -> bool {
         (At(step, _), Pred::Has(field)) => step == field,
         (Pred::Cmp(Op::Eq, a, Term::Lit(val)), Pred::In(b, vals)) => a == b && vals.contains(val),
         (Pred::In(a, some), Pred::In(b, more)) => a == b && some.iter().all(|val| more.contains(val)),
+        // a value is no other one
+        (Pred::Cmp(Op::Eq, a, Term::Lit(val)), Not(other)) => match &**other {
+            Pred::Cmp(Op::Eq, b, Term::Lit(other)) => a == b && val != other,
+            Pred::In(b, others) => a == b && !others.contains(val),
+            _ => false,
+        },
+        (Pred::In(a, some), Not(other)) => match &**other {
+            Pred::Cmp(Op::Eq, b, Term::Lit(other)) => a == b && !some.contains(other),
+            Pred::In(b, others) => a == b && !some.iter().any(|val| others.contains(val)),
+            _ => false,
+        },
         (Pred::Cmp(op @ (Op::Lt | Op::Le), a, b), Pred::Cmp(of @ (Op::Lt | Op::Le), c, d)) => {
             // a < b and b <= d make a < d; a <= b makes a < d only if b < d
             let strict = *op == Op::Le && *of == Op::Lt;
@@ -433,6 +444,8 @@ mod tests {
         assert_eq!(tidy(&Arc::new(Or(vec![wide.clone(), narrow.clone()]))), wide);
         assert!(given(&narrow, &wide).is_always());
         assert_eq!(given(&wide, &narrow), narrow);
+        let is = |text: &str| Arc::new(Pred::Cmp(Op::Eq, Term::Col(6), Term::Lit(Val::Text(text.into()))));
+        assert!(implies(&is("published"), &Not(is("draft"))) && !implies(&is("draft"), &Not(is("draft"))));
         assert_eq!(given(&at_row(3, less(1)), &at_row(3, and([less(2), col(5)]))), at_row(3, col(5)));
     }
 
