@@ -131,7 +131,7 @@ impl Running {
         };
         match tokio::time::timeout(PATIENCE, reading).await {
             Ok(line) => line,
-            Err(_) => panic!("waited in vain for `{text}`"),
+            Err(_) => panic!("waited in vain for `{text}`:\n{}", self.heard),
         }
     }
 

@@ -124,7 +124,7 @@ impl Reader {
                 Ok(Session::Sqlite(session))
             }
             Kind::Postgres(pool) => {
-                let client = pool.get().await.map_err(|e| Error::unavailable(e.to_string()))?;
+                let client = pool.get().await?;
                 if client.statement_cache.size() > STATEMENTS {
                     client.statement_cache.clear();
                 }
