@@ -151,8 +151,9 @@ async fn page(
         select.beyond(false, &[false], &[0]);
     }
     let statement = select.page(PAGE);
+    let codec = app.graphql.codec(caller.seat.organisation);
     let mut reading = app.gate.session(false).await?;
-    let binding = Binding { now: app.clock.now(), me: caller.principal, slots: &slots };
+    let binding = Binding { now: app.clock.now(), me: caller.principal, secret: codec.secret(), slots: &slots };
     let rows = reading.run(&statement, &binding).await?;
     reading.finish().await?;
     // without a row there is nothing that could tell

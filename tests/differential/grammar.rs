@@ -76,6 +76,10 @@ impl Grammar<'_> {
                 23..=30 => text += &format!("@treatment(\"band:{}\")\n", self.pick(&["5", "1", "0.5", "100"])),
                 31..=46 => text += "@treatment(\"agreement\")\n",
                 47..=48 => text += "@treatment(\"hidden\")\n",
+                49..=54 => {
+                    texts = true;
+                    text += "@treatment(\"pseudonym\")\n";
+                }
                 _ => {}
             }
         }

@@ -14,12 +14,16 @@ use entente::{
     policy::{Rules, Shown},
 };
 use entities::{Decimal, Instant, meta::Holder, meta::Kind};
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::{
     members::{Member, cut, object_names},
     world::{Record, World},
 };
+
+/// What pseudonyms are made with.
+pub const SECRET: &str = "änderbar";
 
 /// Who asks, when.
 #[derive(Clone, Debug)]
@@ -80,13 +84,16 @@ fn fullness(shown: Treatment) -> (u8, i64) {
         Treatment::EmailMask => (1, 0),
         Treatment::Prefix(n) => (2, -i64::from(n)),
         Treatment::Band(width) => (3, width),
+        Treatment::Pseudonym => (4, 0),
     }
 }
 
 fn fits(shown: Treatment, field: &Field) -> bool {
     match shown {
         Treatment::Full => true,
-        Treatment::EmailMask | Treatment::Prefix(_) => field.kind == Kind::Text,
+        Treatment::EmailMask | Treatment::Prefix(_) | Treatment::Pseudonym => {
+            field.kind == Kind::Text && field.one_of.is_empty()
+        }
         Treatment::Band(_) => field.kind == Kind::Int || field.kind == Kind::Decimal,
     }
 }
@@ -312,6 +319,10 @@ pub fn treated(shown: Option<Treatment>, value: &Value) -> Value {
         (Treatment::Band(width), Value::Int(n)) => {
             let width = (width / 10_000).max(1);
             (n.div_euclid(width) * width).into()
+        }
+        (Treatment::Pseudonym, Value::Text(text)) => {
+            let digest = Sha256::digest(format!("{SECRET}{text}"));
+            digest[..8].iter().map(|byte| format!("{byte:02x}")).collect::<String>().into()
         }
         other => panic!("{other:?} does not fit"),
     }

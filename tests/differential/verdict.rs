@@ -13,7 +13,7 @@ use entities::{Decimal, Instant, meta::Kind};
 use uuid::Uuid;
 
 use super::{
-    reference::{Asker, Court, treated},
+    reference::{Asker, Court, SECRET, treated},
     world::World,
 };
 
@@ -101,7 +101,7 @@ impl Exam<'_> {
     }
 
     async fn run(&self, statement: &Statement, slots: &[Arg]) -> Rows {
-        let binding = Binding { now: self.asker.now, me: self.asker.person, slots };
+        let binding = Binding { now: self.asker.now, me: self.asker.person, secret: SECRET, slots };
         let mut reading = self.gate.session(false).await.unwrap();
         let rows = reading.run(statement, &binding).await.unwrap_or_else(|e| panic!("{e}\n{}", statement.sql()));
         reading.finish().await.unwrap();

@@ -197,7 +197,9 @@ impl World {
                 let field = of.fields.choose(rng).expect("some");
                 Some(if rng.gen_bool(0.5) { field.name.clone().into() } else { field.column.into() })
             }
-            ("AgreementField", "treatment") if rng.gen_bool(0.8) => one(rng, &["full", "prefix", "email_mask", "band"]),
+            ("AgreementField", "treatment") if rng.gen_bool(0.8) => {
+                one(rng, &["full", "prefix", "email_mask", "band", "pseudonym"])
+            }
             ("AgreementField", "param") => one(rng, &["2", "5", "1", "0.5", "10"]),
             ("PartnerProduct", "role") if rng.gen_bool(0.7) => Some("supplies".into()),
             ("OrderLine" | "CaseProduct", "lot_no") => one(rng, &["L1", "L2"]),

@@ -1,8 +1,10 @@
 //! R4, R5, R16: customers, by country, by agreement and by territory.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::Value;
 
-use super::{ADMIN, BERGMANN, DAUPHIN, all, at, column, column_where, count, lacks};
+use super::{ADMIN, BERGMANN, DAUPHIN, LINDNER, all, at, column, column_where, count, lacks};
 use crate::harness::{Hub, tests};
 
 tests! {
@@ -14,7 +16,8 @@ tests! {
     changing:
         a_customer_that_moves_leaves_one_view_and_enters_another,
         an_address_is_whole_for_the_partner_in_charge,
-        what_an_agreement_does_not_list_is_hidden;
+        what_an_agreement_does_not_list_is_hidden,
+        a_pseudonym_stands_for_a_value_before_one_partner;
 }
 
 /// R4
@@ -117,6 +120,37 @@ async fn what_an_agreement_does_not_list_is_hidden(hub: Hub) {
     lacks(&hub, BERGMANN, "customers", &["name"]).await;
     hub.sql(&format!("UPDATE agreement_field SET treatment = 'hidden' WHERE field = 'postcode' AND {of_b}")).await;
     lacks(&hub, BERGMANN, "customers", &["postcode"]).await;
+}
+
+/// R5, by agreement: equal values can be told from others, and nobody can say which they are
+async fn a_pseudonym_stands_for_a_value_before_one_partner(hub: Hub) {
+    hub.sql("UPDATE agreement_field SET treatment = 'pseudonym', param = NULL WHERE field = 'ship_to_postcode'").await;
+    let full: BTreeMap<String, String> = all(&hub, ADMIN, "salesOrders", "number shipToPostcode")
+        .await
+        .iter()
+        .map(|order| (at(order, "/number").to_owned(), at(order, "/shipToPostcode").to_owned()))
+        .collect();
+    let mut of_all = BTreeSet::new();
+    for seat in [BERGMANN, LINDNER] {
+        let mut known = BTreeMap::new();
+        let orders = all(&hub, seat, "salesOrders", "number shipToPostcode").await;
+        for order in orders.iter().filter(|order| !order["shipToPostcode"].is_null()) {
+            let pseudonym = at(order, "/shipToPostcode").to_owned();
+            assert!(pseudonym.len() == 16 && pseudonym.chars().all(|c| c.is_ascii_hexdigit()), "{pseudonym}");
+            let first = known.entry(full[at(order, "/number")].clone()).or_insert_with(|| pseudonym.clone());
+            assert_eq!(*first, pseudonym);
+        }
+        let own: BTreeSet<String> = known.values().cloned().collect();
+        assert!(own.len() == known.len() && own.len() > 1);
+        assert!(own.is_disjoint(&of_all), "two partners can compare what they see");
+        let (value, pseudonym) = known.first_key_value().unwrap();
+        let orders = |code: &str| {
+            format!("{{ salesOrders(filter: {{ shipToPostcode: {{ eq: \"{code}\" }} }}) {{ totalCount }} }}")
+        };
+        assert_eq!(hub.data(seat, &orders(value)).await["salesOrders"]["totalCount"], 0);
+        assert_ne!(hub.data(seat, &orders(pseudonym)).await["salesOrders"]["totalCount"], 0);
+        of_all.extend(own);
+    }
 }
 
 /// R11 for those who sell

@@ -252,13 +252,13 @@ impl Compiler<'_> {
         for (rule, expr) in &left.permits {
             match rule.shown {
                 Shown::Hidden => {}
-                Shown::As(shown) if shown.fits(field.kind) => {
+                Shown::As(shown) if shown.fits(field) => {
                     out.push((shown, self.condition(ty.id, rule, expr.as_deref(), None)?));
                 }
                 Shown::As(_) => {}
                 Shown::ByAgreement => {
                     for agreement in self.agreements {
-                        let Some(shown) = agreed(agreement, ty, field).filter(|t| t.fits(field.kind)) else { continue };
+                        let Some(shown) = agreed(agreement, ty, field).filter(|t| t.fits(field)) else { continue };
                         let p = self.condition(ty.id, rule, expr.as_deref(), Some(agreement))?;
                         out.push((shown, and([in_force(Some(agreement.from), agreement.until), p])));
                     }

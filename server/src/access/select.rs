@@ -47,6 +47,8 @@ pub struct Statement {
 pub struct Binding<'a> {
     pub now: Instant,
     pub me: Uuid,
+    /// Makes the pseudonyms of the organisation that asks.
+    pub secret: &'a str,
     pub slots: &'a [Arg],
 }
 
@@ -341,6 +343,7 @@ impl Statement {
                 }
                 Bind::Today { offset, ceil } => Arg::Date(day(now.saturating_add(*offset), *ceil)),
                 Bind::Me => Arg::Id(binding.me),
+                Bind::Secret => Arg::Text(binding.secret.into()),
                 Bind::Slot(slot) => binding.slots[*slot].clone(),
             })
             .collect()

@@ -19,6 +19,9 @@ use crate::catalogue::{CATALOGUE, Type};
 
 const DAY: i64 = 86_400_000;
 
+/// The hexadecimal digits of a pseudonym: enough that a million values hardly ever share one.
+pub const PSEUDONYM: usize = 16;
+
 /// What is known only when the query runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Bind {
@@ -33,6 +36,8 @@ pub enum Bind {
         ceil: bool,
     },
     Me,
+    /// The secret that the organisation's pseudonyms are made with.
+    Secret,
     /// A value of the plan.
     Slot(usize),
 }
@@ -514,6 +519,9 @@ impl Sql {
 
     pub fn treated(&mut self, alias: &str, column: &str, kind: Kind, shown: Treatment) {
         let c = format!("{alias}.\"{column}\"");
+        if shown == Treatment::Pseudonym {
+            return self.pseudonym(&c);
+        }
         let _ = match shown {
             Treatment::Full => write!(self.text, "{c}"),
             Treatment::Prefix(n) => write!(self.text, "substr({c}, 1, {n})"),
@@ -531,7 +539,24 @@ impl Sql {
                 let w = if kind == Kind::Decimal { width } else { (width / Decimal::SCALE).max(1) };
                 write!(self.text, "({c} - ((({c} % {w}) + {w}) % {w}))")
             }
+            Treatment::Pseudonym => Ok(()),
         };
+    }
+
+    fn pseudonym(&mut self, c: &str) {
+        match self.dialect {
+            Dialect::Postgres => {
+                self.push("substr(encode(sha256(convert_to(");
+                self.bind(Bind::Secret, BindType::Text);
+                let _ = write!(self.text, " || {c}, 'UTF8')), 'hex'), 1, {PSEUDONYM})");
+            }
+            // a function that each connection of the hub brings along
+            Dialect::Sqlite => {
+                self.push("pseudonym(");
+                self.bind(Bind::Secret, BindType::Text);
+                let _ = write!(self.text, ", {c})");
+            }
+        }
     }
 }
 

@@ -3,6 +3,8 @@
 
 use entities::{Decimal, meta::Kind};
 
+use crate::catalogue::Field;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Treatment {
     Full,
@@ -12,6 +14,8 @@ pub enum Treatment {
     Prefix(u32),
     /// Rounded down to a multiple, in ten-thousandths.
     Band(i64),
+    /// A name that stands for the value: the same for the same value, another for each organisation.
+    Pseudonym,
 }
 
 impl Treatment {
@@ -29,30 +33,35 @@ impl Treatment {
                 let width = param.and_then(|p| p.parse::<Decimal>().ok()).filter(|d| d.0 > 0);
                 Treatment::Band(width.ok_or("`band` needs a positive width, as in `band:5`")?.0)
             }
+            "pseudonym" => Treatment::Pseudonym,
             "hidden" => return Ok(None),
             other => {
                 return Err(format!(
-                    "`{other}` is no treatment; use full, email_mask, prefix:N, band:N, hidden or agreement"
+                    "`{other}` is no treatment; use full, email_mask, prefix:N, band:N, pseudonym, hidden or agreement"
                 ));
             }
         }))
     }
 
-    pub fn fits(self, kind: Kind) -> bool {
+    /// A value of a closed set cannot be shown as another text.
+    pub fn fits(self, field: &Field) -> bool {
         match self {
             Treatment::Full => true,
-            Treatment::EmailMask | Treatment::Prefix(_) => kind == Kind::Text,
-            Treatment::Band(_) => matches!(kind, Kind::Int | Kind::Decimal),
+            Treatment::EmailMask | Treatment::Prefix(_) | Treatment::Pseudonym => {
+                field.kind == Kind::Text && field.one_of.is_empty()
+            }
+            Treatment::Band(_) => matches!(field.kind, Kind::Int | Kind::Decimal),
         }
     }
 
     /// The fuller of two treatments wins where several permits hold for a row: larger is fuller.
     pub fn fullness(self) -> (u8, i64) {
         match self {
-            Treatment::Full => (3, 0),
-            Treatment::EmailMask => (2, 0),
-            Treatment::Prefix(n) => (1, i64::from(n)),
-            Treatment::Band(width) => (0, -width),
+            Treatment::Full => (4, 0),
+            Treatment::EmailMask => (3, 0),
+            Treatment::Prefix(n) => (2, i64::from(n)),
+            Treatment::Band(width) => (1, -width),
+            Treatment::Pseudonym => (0, 0),
         }
     }
 }
@@ -64,6 +73,7 @@ impl std::fmt::Display for Treatment {
             Treatment::EmailMask => f.write_str("email_mask"),
             Treatment::Prefix(n) => write!(f, "prefix:{n}"),
             Treatment::Band(width) => write!(f, "band:{}", Decimal(*width)),
+            Treatment::Pseudonym => f.write_str("pseudonym"),
         }
     }
 }

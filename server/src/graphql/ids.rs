@@ -23,6 +23,7 @@ use crate::{
 pub struct Codec {
     ids: Aes128,
     cursors: Aes128GcmSiv,
+    secret: String,
     /// By type.
     tweaks: Vec<[u8; 16]>,
 }
@@ -52,8 +53,14 @@ impl Codec {
         Codec {
             ids: Aes128::new(&GenericArray::from(derive(seal, "id", organisation))),
             cursors: Aes128GcmSiv::new(&GenericArray::from(derive(seal, "cursor", organisation))),
+            secret: URL_SAFE_NO_PAD.encode(derive(seal, "pseudonym", organisation)),
             tweaks: CATALOGUE.types.iter().map(|t| tweak(t.name)).collect(),
         }
+    }
+
+    /// What the organisation's pseudonyms are made with.
+    pub fn secret(&self) -> &str {
+        &self.secret
     }
 
     /// `Customer_` and 22 characters.

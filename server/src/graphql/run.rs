@@ -64,7 +64,7 @@ pub async fn run(run: &Run<'_>) -> Result<Option<Vec<u8>>> {
                 }
                 slots[parent.slot] = Arg::Ids(keys);
             }
-            let binding = Binding { now: run.now, me: run.me, slots: &slots };
+            let binding = Binding { now: run.now, me: run.me, secret: run.codec.secret(), slots: &slots };
             let rows = match i + 1 == plan.steps.len() {
                 true => session.run_last(&step.statement, &binding).await?,
                 false => session.run(&step.statement, &binding).await?,
