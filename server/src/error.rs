@@ -85,6 +85,10 @@ impl Error {
         Error::Unauthenticated(text.into())
     }
 
+    pub fn forbidden(text: impl Into<String>) -> Self {
+        Error::Forbidden(text.into())
+    }
+
     pub fn input(text: impl Into<String>) -> Self {
         Error::Input(text.into())
     }

@@ -91,7 +91,7 @@ pub async fn run(app: &App, args: &Args, out: &mut impl Write) -> Result<()> {
 async fn write(app: &App, args: &Args, out: &mut impl Write) -> std::result::Result<(), End> {
     let now = app.clock.now();
     let (seat, principal) = roster::resolve(&app.db, &args.seat, now).await?;
-    let caller = Caller { seat: Arc::new(seat), principal, expires: Instant(i64::MAX) };
+    let caller = Caller { seat: Arc::new(seat), principal, expires: Instant(i64::MAX), place: None };
     let codec = app.graphql.codec(caller.seat.organisation);
     let mut view = app.gate.view(&caller, now).await?;
     let ty = type_named(&view, &args.ty)?;

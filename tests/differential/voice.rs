@@ -27,7 +27,7 @@ impl Voice {
         let app = hub.app().clone();
         let resolved = roster::resolve(&app.db, seat, app.clock.now()).await;
         let (held, principal) = resolved.unwrap_or_else(|error| panic!("{error}"));
-        let caller = Caller { seat: Arc::new(held), principal, expires: Instant(i64::MAX) };
+        let caller = Caller { seat: Arc::new(held), principal, expires: Instant(i64::MAX), place: None };
         Voice { app, seat: seat.to_string(), caller }
     }
 

@@ -4,6 +4,7 @@
 mod cases;
 mod customers;
 mod demand;
+mod deputies;
 mod embargo;
 mod nda;
 mod orders;
@@ -33,6 +34,7 @@ pub fn tests() -> Vec<Test> {
         cases::tests(),
         customers::tests(),
         demand::tests(),
+        deputies::tests(),
         embargo::tests(),
         nda::tests(),
         orders::tests(),

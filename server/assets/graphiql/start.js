@@ -39,10 +39,12 @@
     }
   }
 
-  async function ask(token, params) {
+  async function ask(token, params, more) {
     const response = await fetch("/graphql", {
       method: "POST",
       headers: {
+        // what the headers editor holds, such as X-Entente-As
+        ...more,
         accept: "application/graphql-response+json",
         "content-type": "application/json",
         authorization: `Bearer ${token}`,
@@ -71,8 +73,8 @@
     part("bar").hidden = false;
     part("graphiql").hidden = false;
     part("seat").textContent = seat + endOf(token);
-    const fetcher = async (params) => {
-      const { status, body } = await ask(token, params);
+    const fetcher = async (params, options) => {
+      const { status, body } = await ask(token, params, options?.headers);
       if (status === 401) {
         enter(body.errors[0].message);
       }

@@ -91,6 +91,7 @@ async fn views(file: &Path, out: &mut impl Write) -> Outcome<()> {
             seat: Arc::new(taken.seat.clone()),
             principal: taken.principal,
             expires: entities::Instant(i64::MAX),
+            place: None,
         };
         let began = Instant::now();
         gate.view(&caller, now).await?;

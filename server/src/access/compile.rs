@@ -3,10 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
 };
 
 use cedar_policy::{
@@ -33,6 +30,10 @@ use crate::{
     catalogue::{CATALOGUE, Field, Type, TypeId, pascal},
     policy::{FieldClass, Refusal, Rule, Rules, Shown, not_sql, schema, uid},
 };
+
+/// The role, and the kind of organisation, of those who run the hub.
+const OPERATOR: &str = "admin";
+const HOST: &str = "internal";
 
 /// Everything of a seat that policies can see, except who exactly sits in it.
 pub struct Asker {
@@ -151,24 +152,23 @@ struct Compiler<'a> {
     rules: &'a Rules,
     asker: Asker,
     agreements: &'a [Agreement],
+    /// Everything is permitted: what remains is what the forbids leave.
+    open: bool,
     /// (policy, type, what is left, which agreements) → condition
     memo: HashMap<(String, TypeId, String, Option<Uuid>), Arc<Pred>>,
 }
 
 pub fn compile(rules: &Rules, seat: &Seat, facts: Facts) -> Result<View, Refusal> {
-    let asker = Asker::new(rules, facts.organisation, &facts.attributes, &facts.kinds, &[&seat.role])
-        .map_err(|e| Refusal::new(crate::policy::Place::file("schema.cedarschema"), e))?;
-    let mut compiler = Compiler { rules, asker, agreements: &facts.agreements, memo: HashMap::new() };
-    let types = CATALOGUE.types.iter().map(|ty| compiler.ty(ty)).collect::<Result<Vec<_>, _>>()?;
+    let types = Compiler::new(rules, seat, &facts, false)?.types()?;
     let class = ViewClass(Arc::new(types.iter().map(visible).collect()));
     let slug = match facts.attributes.get("slug") {
         Some(Value::String(Some(slug))) => slug.to_string(),
         _ => facts.organisation.to_string(),
     };
-    static VIEWS: AtomicU64 = AtomicU64::new(1);
     Ok(View {
-        id: VIEWS.fetch_add(1, Ordering::Relaxed),
+        id: View::next_id(),
         name: format!("{slug}/{}", seat.role),
+        operator: seat.role == OPERATOR && facts.kinds.iter().any(|kind| kind == HOST),
         seat: seat.clone(),
         types,
         class,
@@ -179,8 +179,13 @@ pub fn compile(rules: &Rules, seat: &Seat, facts: Facts) -> Result<View, Refusal
     })
 }
 
+/// What is not forbidden to a seat, whatever it is permitted.
+pub fn ceiling(rules: &Rules, seat: &Seat, facts: &Facts) -> Result<Vec<TypeView>, Refusal> {
+    Compiler::new(rules, seat, facts, true)?.types()
+}
+
 /// The fields that can be seen at all; with any of them goes the key.
-fn visible(ty: &TypeView) -> BTreeSet<usize> {
+pub fn visible(ty: &TypeView) -> BTreeSet<usize> {
     let mut all: BTreeSet<usize> = (1..ty.fields.len()).filter(|f| !ty.fields[*f].is_hidden()).collect();
     if !all.is_empty() {
         all.insert(0);
@@ -188,7 +193,17 @@ fn visible(ty: &TypeView) -> BTreeSet<usize> {
     all
 }
 
-impl Compiler<'_> {
+impl<'a> Compiler<'a> {
+    fn new(rules: &'a Rules, seat: &Seat, facts: &'a Facts, open: bool) -> Result<Self, Refusal> {
+        let asker = Asker::new(rules, facts.organisation, &facts.attributes, &facts.kinds, &[&seat.role])
+            .map_err(|e| Refusal::new(crate::policy::Place::file("schema.cedarschema"), e))?;
+        Ok(Compiler { rules, asker, agreements: &facts.agreements, open, memo: HashMap::new() })
+    }
+
+    fn types(&mut self) -> Result<Vec<TypeView>, Refusal> {
+        CATALOGUE.types.iter().map(|ty| self.ty(ty)).collect()
+    }
+
     fn ty(&mut self, ty: &Type) -> Result<TypeView, Refusal> {
         let mut view = TypeView::hidden(ty);
         // forbids → what is permitted under them: the common forbids are then tested once per row
@@ -234,20 +249,24 @@ impl Compiler<'_> {
         let mine = |legal: bool| class.rules.iter().filter(move |r| r.legal == legal && self.asker.meant_by(&r.policy));
         let permits = |rules: &[&Arc<Rule>]| rules.iter().any(|r| r.policy.effect() == Effect::Permit);
         let (usual, legal): (Vec<_>, Vec<_>) = (mine(false).collect(), mine(true).collect());
-        if !permits(&usual) && legal.is_empty() {
+        let permitted = self.open || permits(&usual);
+        if !permitted && legal.is_empty() {
             return Ok(None);
         }
         let left = |rules: &[&'r Arc<Rule>]| match rules.is_empty() {
             true => Ok(Vec::new()),
             false => self.asker.leave(self.rules, ty, &class.action, rules),
         };
-        let usual = if permits(&usual) { left(&usual)? } else { Vec::new() };
+        let usual = if permitted { left(&usual)? } else { Vec::new() };
         let (permits, forbids) = usual.into_iter().partition(|(r, _)| r.policy.effect() == Effect::Permit);
         Ok(Some(Left { permits, forbids, legal: left(&legal)? }))
     }
 
     /// What the permits give for one field: how it is shown, and in which rows.
     fn permits(&mut self, ty: &Type, field: &Field, left: &Left<'_>) -> Result<Vec<(Treatment, Arc<Pred>)>, Refusal> {
+        if self.open {
+            return Ok(vec![(Treatment::Full, always())]);
+        }
         let mut out = Vec::new();
         for (rule, expr) in &left.permits {
             match rule.shown {

@@ -5,23 +5,26 @@
 use std::collections::HashMap;
 
 use entities::{
-    Instant, agreement_field, agreement_scope, org_role, organisation, principal, role_assignment, sharing_agreement,
+    Instant, agreement_field, agreement_scope, delegation, org_role, organisation, principal, role_assignment,
+    sharing_agreement,
 };
 use sea_orm::{
     AccessMode, ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel,
     IsolationLevel, Iterable, QueryFilter, Statement, TransactionTrait, Value,
 };
+use serde_json::Value as Json;
 use uuid::Uuid;
 
 use super::{
     connect::Db,
-    roster::Seat,
+    joint::Both,
+    roster::{Caller, Place, Seat},
     treat::Treatment,
     view::{Edges, Held},
 };
 use crate::error::{Error, Result};
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Facts {
     pub version: i64,
     pub organisation: Uuid,
@@ -66,10 +69,34 @@ pub struct FieldRow {
     pub treatment: Option<Treatment>,
 }
 
+/// What somebody has handed to a deputy.
+#[derive(Debug, Clone)]
+pub struct Delegated {
+    /// Names of types.
+    pub types: Vec<String>,
+    pub from: Instant,
+    pub until: Instant,
+}
+
 impl Facts {
+    /// What is known of a caller's seat, of the one in whose place it asks, and of what is between them.
+    pub async fn both(db: &Db, caller: &Caller, place: &Place, now: Instant) -> Result<Both> {
+        let snapshot = Self::snapshot(db).await?;
+        let both = Both {
+            own: Self::in_snapshot(&snapshot, &caller.seat, now).await?,
+            theirs: Self::in_snapshot(&snapshot, &place.seat, now).await?,
+            delegated: delegated(&snapshot, place.principal, caller.principal).await?,
+        };
+        snapshot.commit().await?;
+        Ok(both)
+    }
+
+    async fn snapshot(db: &Db) -> Result<DatabaseTransaction> {
+        Ok(db.orm().begin_with_config(Some(IsolationLevel::RepeatableRead), Some(AccessMode::ReadOnly)).await?)
+    }
+
     pub async fn read(db: &Db, seat: &Seat, now: Instant) -> Result<Self> {
-        let snapshot =
-            db.orm().begin_with_config(Some(IsolationLevel::RepeatableRead), Some(AccessMode::ReadOnly)).await?;
+        let snapshot = Self::snapshot(db).await?;
         let facts = Self::in_snapshot(&snapshot, seat, now).await?;
         snapshot.commit().await?;
         Ok(facts)
@@ -176,6 +203,23 @@ async fn agreements(
         fields: fields.iter().filter(|f| f.agreement_id == a.id).map(field_row).collect(),
     });
     Ok(agreements.collect())
+}
+
+/// To somebody of another organisation only what the host has agreed to.
+async fn delegated(tx: &DatabaseTransaction, from: Uuid, to: Uuid) -> Result<Vec<Delegated>> {
+    let rows = delegation::Entity::find()
+        .filter(delegation::Column::FromPrincipalId.eq(from))
+        .filter(delegation::Column::ToPrincipalId.eq(to))
+        .all(tx)
+        .await?;
+    let people = principal::Entity::find().filter(principal::Column::Id.is_in([from, to])).all(tx).await?;
+    let colleagues = people.len() == 2 && people[0].organisation_id == people[1].organisation_id;
+    let rows = rows.into_iter().filter(|d| colleagues || d.approved_by_id.is_some());
+    Ok(rows.map(|d| Delegated { types: names(&d.object_types), from: d.valid_from, until: d.valid_to }).collect())
+}
+
+fn names(list: &Json) -> Vec<String> {
+    list.as_array().into_iter().flatten().filter_map(|name| Some(name.as_str()?.to_owned())).collect()
 }
 
 fn scope_row(row: &agreement_scope::Model) -> ScopeRow {

@@ -7,13 +7,15 @@ use arc_swap::ArcSwap;
 use entities::Instant;
 use quick_cache::sync::Cache;
 use tokio::sync::{Mutex, OwnedMutexGuard};
+use uuid::Uuid;
 
 use super::{
     compile::compile,
     connect::{Db, Dialect},
     facts::Facts,
+    joint,
     read::{Pace, Rows, Session},
-    roster::{Caller, Seat},
+    roster::{self, Caller, Place, Seat},
     select::{Binding, Statement},
     view::View,
 };
@@ -24,6 +26,7 @@ use crate::{
 };
 
 const VIEWS: usize = 10_000;
+const JOINT_VIEWS: usize = 1_000;
 
 pub struct Gate {
     db: Db,
@@ -33,13 +36,15 @@ pub struct Gate {
     views: Cache<Seat, Arc<View>>,
     /// One caller compiles a seat's view, the others wait for it: after a change all of them ask at once.
     turns: Cache<Seat, Arc<Mutex<()>>>,
+    /// The views of callers in the place of others.
+    joint: Cache<(Arc<Seat>, Uuid, Arc<Place>), Arc<View>>,
 }
 
 impl Gate {
     pub async fn open(db: Db, folder: Option<PathBuf>, clock: Clock) -> Result<Self> {
         let rules = Rules::load(folder.as_deref())?;
-        let (views, turns) = (Cache::new(VIEWS), Cache::new(VIEWS));
-        Ok(Gate { db, clock, folder, rules: ArcSwap::from_pointee(rules), views, turns })
+        let (views, turns, joint) = (Cache::new(VIEWS), Cache::new(VIEWS), Cache::new(JOINT_VIEWS));
+        Ok(Gate { db, clock, folder, rules: ArcSwap::from_pointee(rules), views, turns, joint })
     }
 
     pub fn rules(&self) -> Arc<Rules> {
@@ -59,8 +64,30 @@ impl Gate {
         self.db.dialect()
     }
 
+    /// The caller in the place of the seat with this name: as an operator, or as a deputy.
+    pub async fn in_place(&self, caller: &Caller, name: &str, now: Instant) -> Result<Caller> {
+        // an operator is told what is wrong with the name; nobody else learns which seats there are
+        let place = if self.view(caller, now).await?.operator {
+            let found = roster::resolve(&self.db, name, now).await;
+            let (seat, principal) = found.map_err(|error| match error {
+                Error::Usage(text) => Error::Input(text),
+                other => other,
+            })?;
+            Some(Place { name: name.into(), seat, principal })
+        } else {
+            roster::deputised(&self.db, caller.principal, name, now).await?
+        };
+        let place = place.ok_or_else(|| no_place(name))?;
+        let caller = Caller { place: Some(Arc::new(place)), ..caller.clone() };
+        self.view(&caller, now).await?;
+        Ok(caller)
+    }
+
     /// The view of the caller's seat, if the caller holds it.
     pub async fn view(&self, caller: &Caller, now: Instant) -> Result<Arc<View>> {
+        if caller.place.is_some() {
+            return self.joint_view(caller, now, false).await;
+        }
         let view = self.seat_view(&caller.seat, now).await?;
         // who is refused may hold the seat since the view was compiled
         if view.held_by(caller.principal, now) || self.version().await? == view.version {
@@ -71,12 +98,35 @@ impl Gate {
 
     /// The same after an answer has shown that the shared data changed.
     pub async fn fresh_view(&self, caller: &Caller, now: Instant) -> Result<Arc<View>> {
+        if caller.place.is_some() {
+            return self.joint_view(caller, now, true).await;
+        }
         let _turn = self.turn(&caller.seat).await;
         let view = match self.kept(&caller.seat, now) {
             Some(view) if view.version == self.version().await? => view,
             _ => self.compile(&caller.seat, now).await?,
         };
         Self::admit(view, caller, now)
+    }
+
+    async fn joint_view(&self, caller: &Caller, now: Instant, fresh: bool) -> Result<Arc<View>> {
+        let Some(place) = &caller.place else { return Err(Error::internal("a caller in nobody's place")) };
+        let rules = self.rules();
+        let key = (caller.seat.clone(), caller.principal, place.clone());
+        let kept = self.joint.get(&key).filter(|view| view.policies == rules.version && view.edges.hold(now));
+        if let Some(view) = kept
+            && view.held_by(caller.principal, now)
+            && (!fresh || view.version == self.version().await?)
+        {
+            return Ok(view);
+        }
+        let both = Facts::both(&self.db, caller, place, now).await?;
+        let refused = |why| Error::internal(format!("no view for {:?} in the place of {place:?}: {why}", caller.seat));
+        let view = joint::compile(&rules, caller, both, now).map_err(refused)?;
+        let view = Arc::new(view.ok_or_else(|| no_place(&place.name))?);
+        self.joint.insert(key, view.clone());
+        // whether the caller holds its own seat was asked before
+        if view.held_by(caller.principal, now) { Ok(view) } else { Err(no_place(&place.name)) }
     }
 
     fn admit(view: Arc<View>, caller: &Caller, now: Instant) -> Result<Arc<View>> {
@@ -135,6 +185,13 @@ impl Gate {
     pub async fn session(&self, snapshot: bool) -> Result<Reading> {
         Ok(Reading(self.db.reader.session(snapshot).await?))
     }
+}
+
+/// Whether there is such a seat is not said.
+fn no_place(name: &str) -> Error {
+    Error::forbidden(format!(
+        "you cannot act as `{name}`: nobody in that seat has a delegation to you that is in force, and approved"
+    ))
 }
 
 /// Runs statements, and nothing but statements of views.

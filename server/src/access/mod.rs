@@ -6,6 +6,7 @@ mod convert;
 mod facts;
 mod gate;
 mod guess;
+mod joint;
 pub mod key;
 pub mod load;
 pub mod pred;

@@ -3,7 +3,7 @@
 
 use std::{fmt, str::FromStr, sync::Arc};
 
-use entities::{Instant, organisation, principal, role_assignment};
+use entities::{Instant, delegation, organisation, principal, role_assignment};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
@@ -24,6 +24,24 @@ pub struct Caller {
     pub principal: Uuid,
     /// From this instant on the caller is nobody.
     pub expires: Instant,
+    /// In whose place it asks.
+    pub place: Option<Arc<Place>>,
+}
+
+/// The seat of another, and who sits in it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Place {
+    /// As the caller writes it.
+    pub name: String,
+    pub seat: Seat,
+    pub principal: Uuid,
+}
+
+impl Caller {
+    /// Who sits in the seat that is asked for.
+    pub fn person(&self) -> Uuid {
+        self.place.as_ref().map_or(self.principal, |place| place.principal)
+    }
 }
 
 /// A seat as people write it: `organisation/role` or `organisation/role/user`.
@@ -109,6 +127,35 @@ pub async fn resolve(db: &Db, name: &str, now: Instant) -> Result<(Seat, Uuid)> 
         return Err(Error::usage(format!("`{user}` is not `{role}` at `{at}` now, that are {}", listed(&people))));
     };
     Ok((Seat { organisation: found.id, role: name.role }, person.principal))
+}
+
+/// The place that a name means among those who have delegated something to this person, now. With no user
+/// named it is the first of them in that role.
+pub async fn deputised(db: &Db, deputy: Uuid, text: &str, now: Instant) -> Result<Option<Place>> {
+    let Ok(name) = text.parse::<SeatName>() else { return Ok(None) };
+    let given = delegation::Entity::find()
+        .filter(delegation::Column::ToPrincipalId.eq(deputy))
+        .filter(delegation::Column::ValidFrom.lte(now))
+        .filter(delegation::Column::ValidTo.gt(now));
+    let mut from: Vec<Uuid> = given.all(db.orm()).await?.into_iter().map(|d| d.from_principal_id).collect();
+    from.sort();
+    from.dedup();
+    for id in from {
+        let Some(person) = principal::Entity::find_by_id(id).one(db.orm()).await? else { continue };
+        let Some(home) = organisation::Entity::find_by_id(person.organisation_id).one(db.orm()).await? else {
+            continue;
+        };
+        let meant = name.user.as_ref().is_none_or(|user| *user == person.slug) && home.slug == name.organisation;
+        let holders = if meant { holders(db, Some(home.id), now).await? } else { Vec::new() };
+        if holders.iter().any(|holder| holder.principal == id && holder.role == name.role) {
+            return Ok(Some(Place {
+                name: text.into(),
+                seat: Seat { organisation: home.id, role: name.role },
+                principal: id,
+            }));
+        }
+    }
+    Ok(None)
 }
 
 /// Every seat that somebody can take now, ordered by name.

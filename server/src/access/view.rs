@@ -2,7 +2,13 @@
 //! part 3 how they are shown, part 4 what forbids and legal permits leave of it (all three are
 //! folded into the conditions). Part 5 is `edges` and the moments inside the conditions.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use entities::Instant;
 use uuid::Uuid;
@@ -21,6 +27,8 @@ pub struct View {
     pub seat: Seat,
     /// `aqua-seals/partner_planner`
     pub name: String,
+    /// May look as any other seat would.
+    pub operator: bool,
     /// One for each type of the catalogue, in its order.
     pub types: Vec<TypeView>,
     /// Which fields can be seen at all. Views of one class share their GraphQL schema.
@@ -62,6 +70,12 @@ impl Edges {
         edges
     }
 
+    /// The span in which neither changes.
+    pub fn and(self, other: Self) -> Self {
+        let until = [self.until, other.until].into_iter().flatten().min();
+        Edges { from: self.from.max(other.from), until }
+    }
+
     pub fn hold(&self, now: Instant) -> bool {
         self.from.is_none_or(|from| from <= now) && self.until.is_none_or(|until| now < until)
     }
@@ -87,6 +101,11 @@ pub struct FieldView {
 pub struct ViewClass(pub Arc<Vec<BTreeSet<usize>>>);
 
 impl View {
+    pub(super) fn next_id() -> u64 {
+        static VIEWS: AtomicU64 = AtomicU64::new(1);
+        VIEWS.fetch_add(1, Ordering::Relaxed)
+    }
+
     pub fn of(&self, ty: TypeId) -> &TypeView {
         &self.types[ty.0]
     }

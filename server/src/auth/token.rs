@@ -150,7 +150,7 @@ impl Signer {
             return Err(expired());
         }
         let seat = Seat { organisation: claims.org, role: claims.role };
-        Ok(Caller { seat: Arc::new(seat), principal: claims.sub, expires })
+        Ok(Caller { seat: Arc::new(seat), principal: claims.sub, expires, place: None })
     }
 
     pub(super) fn key_set(&self) -> serde_json::Value {

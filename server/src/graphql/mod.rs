@@ -59,6 +59,7 @@ pub enum AnswerStatus {
     Executed,
     RequestError,
     Unauthenticated,
+    Forbidden,
     /// A GET of something else than a query.
     NotAQuery,
     Internal,
@@ -231,6 +232,7 @@ impl From<Error> for Refused {
         let status = match (&error, error.code()) {
             (Error::Unavailable(_), _) => AnswerStatus::Unavailable,
             (_, Code::Unauthenticated) => AnswerStatus::Unauthenticated,
+            (_, Code::Forbidden) => AnswerStatus::Forbidden,
             (_, Code::Internal) => AnswerStatus::Internal,
             _ => AnswerStatus::RequestError,
         };
@@ -329,7 +331,7 @@ async fn attempt(
         plan: &plan,
         codec: &codec,
         variables: &request.variables,
-        me: caller.principal,
+        me: caller.person(),
         now,
         introspection,
     };

@@ -17,12 +17,14 @@ use super::{
 use crate::{
     access::roster::Caller,
     app::App,
-    error::{Error, Result},
+    error::{Code, Error, Result},
     graphql::{self, AnswerStatus},
 };
 
 /// For a client that sends its body drop by drop.
 const BODY_PATIENCE: Duration = Duration::from_secs(30);
+/// In whose place the caller asks: an operator looks as that seat would, a deputy acts for it.
+const PLACE: &str = "x-entente-as";
 const METHODS: &str = "GET, POST";
 
 pub(super) async fn handle(app: Arc<App>, request: Request) -> Response {
@@ -56,10 +58,34 @@ pub(super) async fn handle(app: Arc<App>, request: Request) -> Response {
             return reply::not_allowed(media, METHODS, &error);
         }
     };
-    match request {
-        Ok(request) => answer(&app, &caller, media, request).await,
-        Err((status, error)) => reply::refused(media, status, &error),
+    let request = match request {
+        Ok(request) => request,
+        Err((status, error)) => return reply::refused(media, status, &error),
+    };
+    match in_place(&app, caller, &parts.headers).await {
+        Ok(caller) => answer(&app, &caller, media, request).await,
+        Err(error) => match error.code() {
+            Code::Unauthenticated => reply::unauthenticated(media, &error),
+            Code::Forbidden => reply::refused(media, StatusCode::FORBIDDEN, &error),
+            Code::BadUserInput => reply::refused(media, StatusCode::BAD_REQUEST, &error),
+            _ => {
+                crate::telemetry::failure(&error);
+                reply::failed(media, &error)
+            }
+        },
     }
+}
+
+/// The caller, in the place of the seat that it names, if it names one.
+async fn in_place(app: &App, caller: Arc<Caller>, headers: &HeaderMap) -> Result<Arc<Caller>> {
+    let mut names = headers.get_all(PLACE).iter();
+    let Some(name) = names.next() else { return Ok(caller) };
+    let (Ok(name), None) = (name.to_str(), names.next()) else {
+        return Err(Error::input(
+            "name one seat in `X-Entente-As`, as `organisation/role` or `organisation/role/user`",
+        ));
+    };
+    app.gate.in_place(&caller, name.trim(), app.clock.now()).await.map(Arc::new)
 }
 
 async fn post(app: &App, parts: &Parts, body: Body) -> std::result::Result<graphql::Request, (StatusCode, Error)> {
@@ -109,6 +135,7 @@ async fn answer(app: &Arc<App>, caller: &Caller, media: Media, request: graphql:
         AnswerStatus::Unauthenticated => {
             reply::challenge(reply::send(media, StatusCode::UNAUTHORIZED, answer.body), None)
         }
+        AnswerStatus::Forbidden => reply::send(media, StatusCode::FORBIDDEN, answer.body),
         AnswerStatus::NotAQuery => {
             let mut response = reply::send(media, StatusCode::METHOD_NOT_ALLOWED, answer.body);
             response.headers_mut().insert(header::ALLOW, axum::http::HeaderValue::from_static("POST"));
