@@ -49,6 +49,9 @@ pub struct Model {
     /// Number of the non-disclosure contract
     #[field(INT)]
     pub nda_ref: Option<String>,
+    /// Number of the contract under which data on persons in the EU may go to it, wherever it sits
+    #[field(INT)]
+    pub transfer_contract: Option<String>,
     /// Whether we work with it at present
     #[field(SHR, one_of = "active suspended")]
     pub status: String,

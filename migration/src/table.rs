@@ -51,6 +51,15 @@ pub(crate) async fn drop_all(manager: &SchemaManager<'_>, tables: &[Table]) -> R
     Ok(())
 }
 
+pub(crate) async fn add(manager: &SchemaManager<'_>, table: &str, column: Column) -> Result<(), DbErr> {
+    let definition = column.definition(manager.get_database_backend());
+    manager.alter_table(Statement::alter().table(Alias::new(table)).add_column(definition).to_owned()).await
+}
+
+pub(crate) async fn drop_column(manager: &SchemaManager<'_>, table: &str, column: &str) -> Result<(), DbErr> {
+    manager.alter_table(Statement::alter().table(Alias::new(table)).drop_column(Alias::new(column)).to_owned()).await
+}
+
 pub(crate) struct Table {
     name: &'static str,
     primary: Vec<&'static str>,

@@ -1,4 +1,4 @@
-//! R13, R14, R15, R19: persons, by role, purpose and consent.
+//! R13, R14, R15, R19, R20: persons, by role, purpose and consent.
 
 use serde_json::Value;
 
@@ -16,7 +16,8 @@ tests! {
         the_erased_are_gone;
     changing:
         a_phone_number_hides_thirty_days_after_the_case,
-        a_withdrawn_consent_hides_the_address;
+        a_withdrawn_consent_hides_the_address,
+        persons_in_the_eu_stay_where_something_protects_them;
 }
 
 const SUPPORT: &str = "nordwind/support_agent";
@@ -51,6 +52,43 @@ async fn a_phone_number_hides_thirty_days_after_the_case(hub: Hub) {
     let petersen = rows.iter().find(|c| at(c, "/customer/name") == "Gartenbau Petersen").unwrap();
     assert!(petersen["phone"].is_null() && petersen["givenName"].is_string());
     lacks(&hub, SUPPORT, "contacts", &["birthDate"]).await;
+}
+
+/// R20
+async fn persons_in_the_eu_stay_where_something_protects_them(hub: Hub) {
+    let persons = async || {
+        let contacts = all(&hub, BERGMANN, "contacts", "email customer { country }").await;
+        let told: Vec<String> =
+            contacts.iter().filter(|c| !c["email"].is_null()).map(|c| at(c, "/customer/country").to_owned()).collect();
+        let orders = all(&hub, BERGMANN, "salesOrders", "shipToCountry shipToPostcode").await;
+        let places: Vec<String> = orders
+            .iter()
+            .filter(|o| !o["shipToPostcode"].is_null())
+            .map(|o| at(o, "/shipToCountry").to_owned())
+            .collect();
+        (told, places)
+    };
+    let before = persons().await;
+    assert!(["DE", "AT", "CH"].iter().all(|c| before.0.iter().any(|d| d == c) && before.1.iter().any(|d| d == c)));
+    let moves = async |to: &str| {
+        hub.sql(&format!("UPDATE organisation SET country = '{to}' WHERE slug = 'bergmann'")).await;
+    };
+    for protects in ["NO", "JP", "FR"] {
+        moves(protects).await;
+        assert_eq!(persons().await, before, "{protects}");
+    }
+    moves("US").await;
+    let (told, places) = persons().await;
+    // beside them its own people, who are at no customer
+    assert!(
+        told.contains(&"CH".into()) && told.iter().all(|country| ["CH", ""].contains(&country.as_str())),
+        "{told:?}"
+    );
+    assert!(!places.is_empty() && places.iter().all(|country| country == "CH"), "{places:?}");
+    // firms are no persons
+    assert!(all(&hub, BERGMANN, "customers", "country").await.iter().any(|c| at(c, "/country") == "DE"));
+    hub.sql("UPDATE organisation SET transfer_contract = 'SCC 2021/914, no. 7' WHERE slug = 'bergmann'").await;
+    assert_eq!(persons().await, before);
 }
 
 /// The addresses of those with a consent in force, by what the operator reads.

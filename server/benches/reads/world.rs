@@ -133,6 +133,7 @@ impl World<'_> {
                 partner_tier: None,
                 risk_rating: None,
                 nda_ref: None,
+                transfer_contract: None,
                 status: "active".into(),
                 created_at: self.ago(900),
             });

@@ -168,6 +168,7 @@ impl Gather<'_> {
             partner_tier: opinion.map(|(tier, _)| tier.into()),
             risk_rating: opinion.map(|(_, risk)| risk.into()),
             nda_ref: opinion.map(|_| format!("NDA-{}", slug.to_uppercase())),
+            transfer_contract: None,
             status: "active".into(),
             created_at: self.seed.new_year(-6),
         });

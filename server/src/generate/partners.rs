@@ -79,6 +79,7 @@ fn host(world: &World, out: &Out) -> Result<()> {
             partner_tier: None,
             risk_rating: None,
             nda_ref: None,
+            transfer_contract: None,
             status: "active".into(),
             created_at: opening,
         }])?;
@@ -165,6 +166,7 @@ fn company(world: &World, n: u64) -> organisation::Model {
         partner_tier: Some(one(&mut dice, &["gold", "silver", "bronze"]).into()),
         risk_rating: Some(one(&mut dice, &["low", "medium", "high"]).into()),
         nda_ref: None,
+        transfer_contract: None,
         status: "active".into(),
         created_at: world.opening(),
     }
