@@ -5,10 +5,13 @@ use crate::prelude::*;
 #[sea_orm(table_name = "audit_event")]
 #[catalogue(name = "AuditEvent")]
 pub struct Model {
-    /// Key of the line; later lines have greater keys
+    /// Key of the line, made when it was written
     #[sea_orm(primary_key, auto_increment = false)]
     #[field(INT)]
     pub id: Uuid,
+    /// Place in the chain, without holes
+    #[field(INT)]
+    pub seq: i64,
     /// When it happened
     #[field(INT)]
     pub at: Instant,
@@ -51,4 +54,7 @@ pub struct Model {
     /// Hash of the line before: a line that is taken out or changed breaks the chain
     #[field(INT)]
     pub prev_hash: Option<String>,
+    /// Hash of this line and of the one before; none in lines that are older than the chain
+    #[field(INT)]
+    pub hash: Option<String>,
 }

@@ -13,6 +13,7 @@ mod m20261122_000004_demand;
 mod m20261122_000005_cases;
 mod m20261122_000006_sharing;
 mod m20261122_000007_hub;
+mod m20261122_000008_audit;
 mod m20261122_000009_transfer;
 mod table;
 
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000005_cases::TABLES),
             Box::new(m20261122_000006_sharing::TABLES),
             Box::new(m20261122_000007_hub::Hub),
+            Box::new(m20261122_000008_audit::Audit),
             Box::new(m20261122_000009_transfer::Transfer),
         ]
     }

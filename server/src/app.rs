@@ -1,6 +1,6 @@
 //! Everything a request needs, put together once at the start.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use crate::{
     access::{
@@ -8,6 +8,7 @@ use crate::{
         connect::{Db, Opening},
         key::{self, Keys},
     },
+    audit::Audit,
     auth::Tokens,
     clock::Clock,
     config::Config,
@@ -23,6 +24,7 @@ pub struct App {
     pub tokens: Tokens,
     pub gate: Gate,
     pub graphql: Engine,
+    pub audit: Arc<Audit>,
 }
 
 impl App {
@@ -40,13 +42,27 @@ impl App {
         let tokens = Tokens::new(&keys);
         let gate = Gate::open(db.clone(), config.policies.clone(), clock.clone()).await?;
         let graphql = Engine::new(keys.seal, &config.limits);
-        Ok(Arc::new(App { config, db, clock, keys, tokens, gate, graphql }))
+        let audit = Arc::new(Audit::open(db.clone(), clock.clone(), config.journal(&db)).await?);
+        Ok(Arc::new(App { config, db, clock, keys, tokens, gate, graphql, audit }))
     }
 }
 
 impl Config {
     pub fn clock(&self) -> Clock {
         self.clock.map_or_else(Clock::system, Clock::starting_at)
+    }
+
+    /// The folder of the access log's journal.
+    fn journal(&self, db: &Db) -> PathBuf {
+        match (&self.audit.journal, db.url().file()) {
+            (Some(folder), _) => folder.clone(),
+            (None, Some(file)) => {
+                let mut beside = file.as_os_str().to_owned();
+                beside.push("-audit");
+                beside.into()
+            }
+            (None, None) => "entente-audit".into(),
+        }
     }
 
     pub async fn open(&self) -> Result<Db> {

@@ -36,6 +36,7 @@ pub struct Config {
     pub policies: Option<PathBuf>,
     pub limits: Limits,
     pub log: Log,
+    pub audit: Audit,
     /// For tests: the hub starts at this instant and its clock runs on from there.
     pub clock: Option<Instant>,
     /// Whether a commit on SQLite survives the loss of power; only the demo does without.
@@ -63,6 +64,14 @@ pub struct Log {
     pub json: bool,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Audit {
+    /// The folder of the access log's journal; without it one is made beside the database's file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub journal: Option<PathBuf>,
+}
+
 /// As it is written, before it is checked.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -78,6 +87,7 @@ struct Written {
     clock: Option<Instant>,
     limits: Limits,
     log: Log,
+    audit: Audit,
 }
 
 /// What the command line sets: the last word.
@@ -135,6 +145,7 @@ impl Config {
             clock: self.clock,
             limits: self.limits,
             log: self.log.clone(),
+            audit: self.audit.clone(),
         };
         toml::to_string(&written).map_err(|cause| Error::internal(cause.to_string()))
     }
@@ -179,6 +190,7 @@ impl Written {
             policies: self.policies,
             limits,
             log: self.log,
+            audit: self.audit,
             clock: self.clock,
             durable: true,
         })

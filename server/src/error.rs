@@ -42,6 +42,9 @@ pub enum Error {
     /// The database does not answer; the text says how it was noticed.
     #[error("{0}")]
     Unavailable(String),
+    /// The access log takes no line, so nothing that must be in it is handed out.
+    #[error("{0}")]
+    Unlogged(String),
     #[error("{0}")]
     Internal(String),
 }
@@ -125,7 +128,7 @@ impl Error {
             Error::Cost(_) => Code::CostLimitExceeded,
             Error::RateLimited(_) => Code::RateLimited,
             Error::Gap(_) => Code::Gap,
-            Error::Unavailable(_) | Error::Internal(_) => Code::Internal,
+            Error::Unavailable(_) | Error::Unlogged(_) | Error::Internal(_) => Code::Internal,
         }
     }
 
@@ -143,6 +146,7 @@ impl Error {
             | Error::RateLimited(text)
             | Error::Gap(text) => text,
             Error::Unavailable(_) => "the hub cannot reach its database, try again in a moment",
+            Error::Unlogged(_) => "the hub cannot write its access log, try again in a moment",
             Error::Usage(_) | Error::Refused(_) | Error::Internal(_) => {
                 "internal error, tell the operator the request id"
             }
@@ -154,7 +158,7 @@ impl Error {
         match self {
             Error::Refused(_) => 1,
             Error::Usage(_) | Error::Input(_) | Error::NotFound(_) => 2,
-            Error::Unavailable(_) => 3,
+            Error::Unavailable(_) | Error::Unlogged(_) => 3,
             Error::Conflict(_) => 4,
             _ => 5,
         }
@@ -256,7 +260,8 @@ mod tests {
 
     #[test]
     fn clients_never_read_internal_causes() {
-        for error in [Error::internal("secret"), Error::unavailable("secret"), Error::usage("secret")] {
+        let unlogged = Error::Unlogged("secret".into());
+        for error in [Error::internal("secret"), Error::unavailable("secret"), Error::usage("secret"), unlogged] {
             assert!(!error.client_text().contains("secret"));
         }
     }

@@ -19,6 +19,7 @@ use crate::{
         select::{Binding, Select, day_of},
     },
     app::App,
+    audit::{Action, Delivered, Read},
     catalogue::{CATALOGUE, Field, Type, TypeId},
     error::{Error, Result},
     graphql::{
@@ -105,10 +106,16 @@ async fn write(app: &App, args: &Args, out: &mut impl Write) -> std::result::Res
             let text = format!("what `{}` sees of `{}` changed meanwhile, export it again", args.seat, ty.name);
             return Err(Error::Conflict(text).into());
         }
-        let (rows, at, version) = page(app, &view, &caller, ty, &columns, last).await?;
+        let Page { rows, at, version, reads } = page(app, &view, &caller, ty, &columns, last).await?;
         if version != view.version {
             view = app.gate.fresh_view(&caller, app.clock.now()).await?;
             continue;
+        }
+        // before the page goes out; one that only tells the end says nothing
+        if last.is_none() || !rows.is_empty() {
+            let delivered = Delivered { rows: u32::try_from(rows.len()).unwrap_or(u32::MAX), last: None };
+            let exported = |of| if of == ty.id { delivered } else { Delivered::default() };
+            app.audit.record((&caller).into(), Action::Export, &reads, exported)?;
         }
         for row in 0..rows.len() {
             let text = |(column, at): (&Column, &usize)| {
@@ -124,7 +131,17 @@ async fn write(app: &App, args: &Args, out: &mut impl Write) -> std::result::Res
     }
 }
 
-/// One page behind a key, where the values stand in it, and the version of the shared data at that moment.
+/// Rows behind a key.
+struct Page {
+    rows: Rows,
+    /// Where the values stand.
+    at: Vec<usize>,
+    /// Of the shared data at that moment.
+    version: i64,
+    /// What the access log says of it.
+    reads: Vec<Read>,
+}
+
 async fn page(
     app: &App,
     view: &View,
@@ -132,18 +149,18 @@ async fn page(
     ty: &Type,
     columns: &[Column],
     last: Option<Uuid>,
-) -> Result<(Rows, Vec<usize>, i64)> {
+) -> Result<Page> {
     let (mut select, row) = Select::rows(view, app.gate.dialect(), ty.id);
     let mut at = Vec::with_capacity(columns.len() + 1);
     for column in columns {
         // a reference is shown where the row that it leads to is
         let target = if column.field == 0 { None } else { column.key_of.and_then(|_| select.join(row, column.field)) };
         at.push(match target {
-            Some(target) => select.column(target, 0),
+            Some(target) => select.key_column(target),
             None => select.column(row, column.field),
         });
     }
-    at.push(select.column(row, 0));
+    at.push(select.key_column(row));
     let version = select.version();
     select.order(&[], false);
     let slots: Vec<Arg> = last.map(Arg::Id).into_iter().collect();
@@ -162,7 +179,7 @@ async fn page(
         Some(version) => version,
         None => app.gate.version().await?,
     };
-    Ok((rows, at, version))
+    Ok(Page { rows, at, version, reads: Read::all(view, statement.reads()) })
 }
 
 /// A type that the view shows. One that it hides is as unknown as one that does not exist.

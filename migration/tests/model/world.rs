@@ -536,11 +536,12 @@ async fn demand(db: &DatabaseConnection, customer: Uuid, planner: Uuid, supplier
 async fn agreements(db: &DatabaseConnection, who: [Uuid; 3], signed: [Uuid; 2], products: [Uuid; 2], customer: Uuid) {
     let [grantor, first, second] = who;
     let [seal, pump] = products;
-    for (grantee, status, signature, valid_to) in [
+    let terms = [
         (first, "active", Some(signed[1]), Some(day("2027-01-01"))),
         (second, "draft", Some(signed[1]), None),
         (second, "draft", None, None),
-    ] {
+    ];
+    for (seq, (grantee, status, signature, valid_to)) in (1..).zip(terms) {
         let agreement_id = keep!(
             db,
             sharing_agreement {
@@ -592,6 +593,7 @@ async fn agreements(db: &DatabaseConnection, who: [Uuid; 3], signed: [Uuid; 2], 
         keep!(
             db,
             audit_event {
+                seq,
                 at: now(),
                 principal_id: Some(signed[0]),
                 organisation_id: Some(grantee),
@@ -606,6 +608,7 @@ async fn agreements(db: &DatabaseConnection, who: [Uuid; 3], signed: [Uuid; 2], 
                 agreement_id: Some(agreement_id),
                 reason: text("delivery lost"),
                 prev_hash: text("00"),
+                hash: text("01"),
             }
         );
     }

@@ -2,6 +2,7 @@
 //! what is left speaks of the row and the moment, and becomes a condition.
 
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
@@ -154,8 +155,10 @@ struct Compiler<'a> {
     agreements: &'a [Agreement],
     /// Everything is permitted: what remains is what the forbids leave.
     open: bool,
-    /// (policy, type, what is left, which agreements) → condition
-    memo: HashMap<(String, TypeId, String, Option<Uuid>), Arc<Pred>>,
+    /// (policy, type, what is left, which agreements) → condition, and the agreements that it asks
+    memo: HashMap<(String, TypeId, String, Option<Uuid>), (Arc<Pred>, BTreeSet<Uuid>)>,
+    /// The agreements that decide about the type at hand.
+    deciding: BTreeSet<Uuid>,
 }
 
 pub fn compile(rules: &Rules, seat: &Seat, facts: Facts) -> Result<View, Refusal> {
@@ -197,7 +200,8 @@ impl<'a> Compiler<'a> {
     fn new(rules: &'a Rules, seat: &Seat, facts: &'a Facts, open: bool) -> Result<Self, Refusal> {
         let asker = Asker::new(rules, facts.organisation, &facts.attributes, &facts.kinds, &[&seat.role])
             .map_err(|e| Refusal::new(crate::policy::Place::file("schema.cedarschema"), e))?;
-        Ok(Compiler { rules, asker, agreements: &facts.agreements, open, memo: HashMap::new() })
+        let (memo, deciding) = (HashMap::new(), BTreeSet::new());
+        Ok(Compiler { rules, asker, agreements: &facts.agreements, open, memo, deciding })
     }
 
     fn types(&mut self) -> Result<Vec<TypeView>, Refusal> {
@@ -206,6 +210,7 @@ impl<'a> Compiler<'a> {
 
     fn ty(&mut self, ty: &Type) -> Result<TypeView, Refusal> {
         let mut view = TypeView::hidden(ty);
+        self.deciding.clear();
         // forbids → what is permitted under them: the common forbids are then tested once per row
         let mut gates: BTreeMap<Arc<Pred>, Vec<Arc<Pred>>> = BTreeMap::new();
         let rules = self.rules;
@@ -242,6 +247,7 @@ impl<'a> Compiler<'a> {
                 field.levels.truncate(all + 1);
             }
         }
+        view.agreements = std::mem::take(&mut self.deciding);
         Ok(view)
     }
 
@@ -279,6 +285,7 @@ impl<'a> Compiler<'a> {
                     for agreement in self.agreements {
                         let Some(shown) = agreed(agreement, ty, field).filter(|t| t.fits(field)) else { continue };
                         let p = self.condition(ty.id, rule, expr.as_deref(), Some(agreement))?;
+                        self.deciding.insert(agreement.id);
                         out.push((shown, and([in_force(Some(agreement.from), agreement.until), p])));
                     }
                 }
@@ -300,13 +307,17 @@ impl<'a> Compiler<'a> {
     ) -> Result<Arc<Pred>, Refusal> {
         let Some(left) = left else { return Ok(always()) };
         let key = (rule.id.clone(), ty, left.to_string(), only.map(|a| a.id));
-        if let Some(p) = self.memo.get(&key) {
+        if let Some((p, asked)) = self.memo.get(&key) {
+            self.deciding.extend(asked);
             return Ok(p.clone());
         }
         let agreements = only.map_or(self.agreements, std::slice::from_ref);
-        let convert = Convert { resource: ty, organisation: self.asker.organisation, agreements };
+        let organisation = self.asker.organisation;
+        let convert = Convert { resource: ty, organisation, agreements, asked: RefCell::default() };
         let p = convert.pred(left).map_err(|why| not_sql(rule, ty, &why))?;
-        self.memo.insert(key, p.clone());
+        let asked = convert.asked.into_inner();
+        self.deciding.extend(&asked);
+        self.memo.insert(key, (p.clone(), asked));
         Ok(p)
     }
 }
@@ -367,7 +378,8 @@ fn attribute(field: &Field, ty: &str, value: Option<&Value>) -> Option<Restricte
 /// Compiling without a seat, to see whether a policy can be compiled at all.
 pub mod dry {
     use super::{
-        Arc, CATALOGUE, Convert, FieldClass, HashMap, Kind, Refusal, Rule, Rules, TypeId, Uuid, Value, not_sql, schema,
+        Arc, CATALOGUE, Convert, FieldClass, HashMap, Kind, RefCell, Refusal, Rule, Rules, TypeId, Uuid, Value,
+        not_sql, schema,
     };
 
     pub struct Asker(super::Asker);
@@ -397,7 +409,8 @@ pub mod dry {
                 return Ok(());
             }
             for (rule, left) in self.0.leave(rules, ty, &class.action, &[rule])? {
-                let convert = Convert { resource: ty, organisation: self.0.organisation, agreements: &[] };
+                let organisation = self.0.organisation;
+                let convert = Convert { resource: ty, organisation, agreements: &[], asked: RefCell::default() };
                 if let Some(left) = left {
                     convert.pred(&left).map_err(|why| not_sql(rule, ty, &why))?;
                 }

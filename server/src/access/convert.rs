@@ -1,7 +1,7 @@
 //! What partial evaluation leaves of a policy → [`Pred`]. Whatever has no faithful two-valued form in
 //! SQL is refused here, and so before a policy set is taken.
 
-use std::sync::Arc;
+use std::{cell::RefCell, collections::BTreeSet, sync::Arc};
 
 use cedar_policy::pst::{BinaryOp as B, Expr, Literal, PatternElem, UnaryOp as U, Var};
 use chrono::{DateTime, NaiveDate};
@@ -46,6 +46,8 @@ pub struct Convert<'a> {
     pub organisation: uuid::Uuid,
     /// The agreements whose scopes count.
     pub agreements: &'a [Agreement],
+    /// Those that were asked for their scopes.
+    pub asked: RefCell<BTreeSet<uuid::Uuid>>,
 }
 
 /// A side of a comparison with the entity type it has, if it is an entity.
@@ -250,6 +252,8 @@ impl Convert<'_> {
             if of.scope.is_none_or(|s| s.object != *object) {
                 return Err(refused());
             }
+            let with_scope = self.agreements.iter().filter(|a| a.scopes.iter().any(|s| s.object == *object));
+            self.asked.borrow_mut().extend(with_scope.map(|a| a.id));
             return Ok(at_path(path, scope::covered(of, self.agreements)));
         }
         let found = catalogue().types.iter().flat_map(|t| t.memberships.iter().map(move |m| (t, m)));

@@ -95,7 +95,8 @@ fn meet((a, me): (&TypeView, Uuid), (b, them): (&TypeView, Uuid)) -> TypeView {
         let left = field.levels.into_iter().map(|(p, shown)| (given(&row, &tidy(&p)), shown));
         FieldView { levels: left.filter(|(p, _)| !p.is_never()).collect() }
     });
-    TypeView { fields: fields.collect(), row: row.clone() }
+    let agreements = a.agreements.union(&b.agreements).copied().collect();
+    TypeView { fields: fields.collect(), row: row.clone(), agreements }
 }
 
 /// The first level of each view that holds decides; together the first pair does.

@@ -1,5 +1,6 @@
 //! The gate. Nothing outside this folder reaches the database: every door asks here, with its caller.
 
+pub mod chain;
 pub mod compile;
 pub mod connect;
 mod convert;

@@ -6,7 +6,7 @@ mod aggregate;
 mod condition;
 mod page;
 
-use std::{fmt::Write, sync::Arc};
+use std::{collections::BTreeSet, fmt::Write, sync::Arc};
 
 use chrono::{DateTime, NaiveDate};
 use entities::Instant;
@@ -40,6 +40,7 @@ pub struct Statement {
     sql: String,
     binds: Vec<Bind>,
     pace: Pace,
+    reads: BTreeSet<(TypeId, usize)>,
 }
 
 /// The values of one run.
@@ -75,6 +76,8 @@ pub struct Select<'v> {
     reversed: bool,
     /// Reads many rows to give few: joins look up sets, not rows.
     bulk: bool,
+    /// What the request learns something of, for the access log. That rows have keys is not among it.
+    reads: BTreeSet<(TypeId, usize)>,
 }
 
 impl<'v> Select<'v> {
@@ -121,6 +124,7 @@ impl<'v> Select<'v> {
             order: Vec::new(),
             reversed: false,
             bulk,
+            reads: BTreeSet::new(),
         };
         let filter = view.of(ty).row.clone();
         let left = given(&known, &filter);
@@ -230,6 +234,7 @@ impl<'v> Select<'v> {
         if let Some((.., row)) = self.joined.iter().find(|(r, f, _)| *r == from && *f == field) {
             return Some(*row);
         }
+        self.learn(from, field);
         let source = &self.sources[from.0];
         let to = CATALOGUE.ty(source.ty).fields[field].to?;
         // where the reference is shown, so is what shows it
@@ -266,8 +271,20 @@ impl<'v> Select<'v> {
 
     /// Puts the field into the select list; the index of its column.
     pub fn column(&mut self, row: RowRef, field: usize) -> usize {
+        self.learn(row, field);
         let text = self.read(row, field);
         self.select(text)
+    }
+
+    /// The column of the row's key, which tells whether there is such a row. To hand the key itself out is to
+    /// read it: that is [`Select::column`].
+    pub fn key_column(&mut self, row: RowRef) -> usize {
+        let text = self.read(row, 0);
+        self.select(text)
+    }
+
+    fn learn(&mut self, row: RowRef, field: usize) {
+        self.reads.insert((self.sources[row.0].ty, field));
     }
 
     /// A column that tells whether the field is shown in this row; `None` if it always is.
@@ -304,7 +321,7 @@ impl<'v> Select<'v> {
     fn statement(self, text: &str) -> Statement {
         let sql = self.sql.assemble(text);
         tracing::debug!(sql, "statement");
-        Statement { sql, binds: self.sql.binds, pace: Pace::default() }
+        Statement { sql, binds: self.sql.binds, pace: Pace::default(), reads: self.reads }
     }
 }
 
@@ -327,6 +344,12 @@ impl Statement {
 
     pub fn sql(&self) -> &str {
         &self.sql
+    }
+
+    /// The fields that whoever gets the rows learns something of: selected, filtered, ordered, grouped by,
+    /// aggregated, or followed.
+    pub fn reads(&self) -> &BTreeSet<(TypeId, usize)> {
+        &self.reads
     }
 
     pub fn pace(&self) -> &Pace {

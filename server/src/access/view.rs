@@ -87,6 +87,8 @@ pub struct TypeView {
     pub row: Arc<Pred>,
     /// One for each field of the type, in its order. The key has none of its own.
     pub fields: Vec<FieldView>,
+    /// The agreements in force that the conditions ask, for their scopes or for how they show a field.
+    pub agreements: BTreeSet<Uuid>,
 }
 
 /// How a field is shown in a row of the view, fullest first: the first level whose condition holds
@@ -141,7 +143,8 @@ impl ViewClass {
 
 impl TypeView {
     pub fn hidden(ty: &Type) -> Self {
-        TypeView { row: super::pred::never(), fields: vec![FieldView::default(); ty.fields.len()] }
+        let fields = vec![FieldView::default(); ty.fields.len()];
+        TypeView { row: super::pred::never(), fields, agreements: BTreeSet::new() }
     }
 }
 

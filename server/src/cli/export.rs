@@ -16,6 +16,10 @@ pub(super) struct Export {
 impl Export {
     pub(super) async fn run(self, settings: &Settings) -> Result<()> {
         let app = App::start(settings.load()?).await?;
-        export::run(&app, &self.args, &mut BufWriter::new(io::stdout())).await
+        let exported = export::run(&app, &self.args, &mut BufWriter::new(io::stdout())).await;
+        if let Err(error) = app.audit.take().await {
+            tracing::warn!("what was exported waits in the journal of the access log: {error}");
+        }
+        exported
     }
 }

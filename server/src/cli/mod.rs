@@ -1,6 +1,7 @@
 //! The commands. Each answers on stdout; what goes wrong is one sentence on stderr that says what to do,
 //! and an exit code: 1 a check said no, 2 wrong use or configuration, more for failures.
 
+mod audit;
 mod demo;
 mod export;
 mod generate;
@@ -67,6 +68,9 @@ enum Command {
     Import(import::Import),
     /// Write the rows that a seat sees as CSV
     Export(export::Export),
+    /// Check the access log
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Print a bearer token for a seat
     Token(token::Token),
     /// Print the GraphQL schema: the whole one, or what a seat sees of it
@@ -112,6 +116,7 @@ async fn dispatch(cli: Cli) -> Result<()> {
         Command::Generate(generate) => generate.run(&settings).await,
         Command::Import(import) => import.run(&settings).await,
         Command::Export(export) => export.run(&settings).await,
+        Command::Audit(audit) => audit.run(&settings).await,
         Command::Token(token) => token.run(&settings).await,
         Command::Schema(schema) => schema.run(&settings).await,
         Command::Policy(policy) => policy.run(&settings).await,

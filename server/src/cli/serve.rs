@@ -7,7 +7,7 @@ use notify::{RecursiveMode, Watcher};
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
-    sync::mpsc,
+    sync::{mpsc, oneshot},
     time,
 };
 
@@ -66,6 +66,13 @@ pub(super) fn address(listener: &TcpListener) -> Result<String> {
 pub(super) async fn run(app: Arc<App>, listener: TcpListener, greeting: &str) -> Result<()> {
     let _watcher = watch(&app)?;
     let told = told_to_stop()?;
+    if let Err(error) = app.audit.take().await {
+        tracing::warn!("lines of the access log that were left behind wait on: {error}");
+    }
+    let (keep, keeping) = {
+        let (keep, told) = oneshot::channel();
+        (keep, tokio::spawn(app.audit.clone().keep(told)))
+    };
     say(greeting)?;
     let (stopping, mut stopped) = mpsc::channel::<()>(1);
     let stop = async move {
@@ -74,13 +81,18 @@ pub(super) async fn run(app: Arc<App>, listener: TcpListener, greeting: &str) ->
         drop(stopping);
     };
     let served = http::serve(app, listener, stop);
-    tokio::select! {
+    let served = tokio::select! {
         served = served => served,
         () = async { stopped.recv().await; time::sleep(FAREWELL).await } => {
             tracing::warn!("some requests did not end in time");
             Ok(())
         }
+    };
+    drop(keep);
+    if time::timeout(FAREWELL, keeping).await.is_err() {
+        tracing::warn!("some lines of the access log stay in its journal until the next start");
     }
+    served
 }
 
 fn told_to_stop() -> Result<impl Future<Output = ()> + Send> {

@@ -25,6 +25,7 @@ use crate::{
         connect::Dialect,
         select::{RowRef, Select},
     },
+    audit::Read,
     catalogue::{CATALOGUE, Type, TypeId},
     error::{Error, Result},
 };
@@ -101,7 +102,8 @@ pub fn compile(
             parent.slot = parent.slot - PARENTS + inputs.len();
         }
     }
-    Ok(Plan { steps, inputs, slots, roots, introspects: compiler.introspects })
+    let reads = Read::all(view, steps.iter().flat_map(|step| step.statement.reads()));
+    Ok(Plan { steps, inputs, slots, roots, introspects: compiler.introspects, reads })
 }
 
 impl<'a> Compiler<'a> {
@@ -313,7 +315,7 @@ impl<'a> Compiler<'a> {
         interfaces: &[&str],
     ) -> Result<(Object, usize)> {
         let selected = self.collect(inner, ty.name, interfaces)?;
-        let present = select.column(row, 0);
+        let present = select.key_column(row);
         let mut parts = Vec::with_capacity(selected.len());
         let mut cost: usize = 1;
         for (key, wanted) in &selected {
@@ -349,7 +351,7 @@ impl<'a> Compiler<'a> {
                 "the rows of one list are read from more than {TABLES} tables, follow fewer references at once"
             )));
         }
-        Ok((Object { present, parts }, cost))
+        Ok((Object { ty: ty.id, present, parts }, cost))
     }
 }
 

@@ -54,7 +54,11 @@ pub fn compile<'a>(compiler: &mut Compiler<'a>, ty: &'static Type, wanted: &Want
     let step = compiler.reserve();
     let (statement, version) = select.groups(&columns, GROUPS + 1);
     compiler.fill(step, Step { statement, parent: None, version: Some(version) });
-    Ok((Root::Groups { step, group }, COST))
+    let mut types = vec![ty.id];
+    types.extend(keys.iter().map(|key| key.ty));
+    types.sort_unstable();
+    types.dedup();
+    Ok((Root::Groups { step, group, types }, COST))
 }
 
 fn keys(compiler: &Compiler<'_>, ty: &Type, wanted: &Wanted<'_>) -> Result<Vec<GroupKey>> {

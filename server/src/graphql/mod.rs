@@ -34,6 +34,7 @@ pub use viewer::access as access_of;
 use crate::{
     access::{Caller, View, ViewClass},
     app::App,
+    audit::Action,
     config,
     error::{Code, Error, Result},
 };
@@ -64,6 +65,7 @@ pub enum AnswerStatus {
     NotAQuery,
     Internal,
     Unavailable,
+    Unlogged,
 }
 
 #[derive(Clone, Debug)]
@@ -231,12 +233,13 @@ impl From<Error> for Refused {
     fn from(error: Error) -> Self {
         let status = match (&error, error.code()) {
             (Error::Unavailable(_), _) => AnswerStatus::Unavailable,
+            (Error::Unlogged(_), _) => AnswerStatus::Unlogged,
             (_, Code::Unauthenticated) => AnswerStatus::Unauthenticated,
             (_, Code::Forbidden) => AnswerStatus::Forbidden,
             (_, Code::Internal) => AnswerStatus::Internal,
             _ => AnswerStatus::RequestError,
         };
-        if matches!(status, AnswerStatus::Internal | AnswerStatus::Unavailable) {
+        if matches!(status, AnswerStatus::Internal | AnswerStatus::Unavailable | AnswerStatus::Unlogged) {
             crate::telemetry::failure(&error);
         }
         let error =
@@ -335,7 +338,10 @@ async fn attempt(
         now,
         introspection,
     };
-    Ok(run::run(&run).await?)
+    let Some(answer) = run::run(&run).await? else { return Ok(None) };
+    // the last thing before the answer leaves: what cannot be logged is not handed out
+    app.audit.record(caller.into(), Action::Read, &plan.reads, |ty| answer.delivered[ty.0])?;
+    Ok(Some(answer.body))
 }
 
 fn shape(document: &Document, variables: &Map<String, Json>, codec: &Codec) -> Vec<u8> {

@@ -11,6 +11,7 @@ use crate::{
         read::Arg,
         select::{Bucket, Statement},
     },
+    audit::Read,
     catalogue::TypeId,
 };
 
@@ -23,6 +24,8 @@ pub struct Plan {
     pub roots: Vec<(String, Root)>,
     /// Introspection is answered by the schema.
     pub introspects: bool,
+    /// What the access log says of each run.
+    pub reads: Vec<Read>,
 }
 
 #[derive(Debug)]
@@ -83,6 +86,8 @@ pub enum Root {
     Groups {
         step: usize,
         group: Vec<(String, GroupPart)>,
+        /// The type whose rows are in the groups, and those that keys come from.
+        types: Vec<TypeId>,
     },
     Viewer(Vec<(String, Root)>),
     Null,
@@ -138,6 +143,7 @@ pub enum PagePart {
 
 #[derive(Debug)]
 pub struct Object {
+    pub ty: TypeId,
     /// The column that is null when there is no such row.
     pub present: usize,
     pub parts: Vec<(String, Part)>,

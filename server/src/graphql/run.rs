@@ -16,6 +16,8 @@ use crate::{
         read::{Arg, Cell, Rows},
         select::{Binding, day_of},
     },
+    audit::Delivered,
+    catalogue::CATALOGUE,
     error::{Error, Result},
 };
 
@@ -39,8 +41,15 @@ struct Found {
     of: Spans,
 }
 
+/// What a run gives.
+pub struct Answered {
+    pub body: Vec<u8>,
+    /// The rows that are in it, by type in the catalogue's order.
+    pub delivered: Vec<Delivered>,
+}
+
 /// `None`: the view was stale, the answer is thrown away.
-pub async fn run(run: &Run<'_>) -> Result<Option<Vec<u8>>> {
+pub async fn run(run: &Run<'_>) -> Result<Option<Answered>> {
     let plan = run.plan;
     let mut slots = Vec::with_capacity(plan.slots);
     for input in &plan.inputs {
@@ -87,8 +96,14 @@ pub async fn run(run: &Run<'_>) -> Result<Option<Vec<u8>>> {
     if !current && run.gate.version().await? != run.view.version {
         return Ok(None);
     }
-    let mut writer =
-        Writer { run, results: &results, out: Vec::with_capacity(4096), path: Vec::new(), hidden: Vec::new() };
+    let mut writer = Writer {
+        run,
+        results: &results,
+        out: Vec::with_capacity(4096),
+        path: Vec::new(),
+        hidden: Vec::new(),
+        delivered: vec![Delivered::default(); CATALOGUE.types.len()],
+    };
     writer.out.extend_from_slice(b"{\"data\":{");
     for (key, root) in &plan.roots {
         writer.key(key);
@@ -99,7 +114,7 @@ pub async fn run(run: &Run<'_>) -> Result<Option<Vec<u8>>> {
     writer.out.push(b'}');
     writer.access();
     writer.out.push(b'}');
-    Ok(Some(writer.out))
+    Ok(Some(Answered { body: writer.out, delivered: writer.delivered }))
 }
 
 /// The rows of each parent, which stand together: parent, first row and number, in the parents' order.
@@ -162,6 +177,7 @@ struct Writer<'a> {
     path: Vec<Segment<'a>>,
     /// Paths of the fields that the row hides, written.
     hidden: Vec<u8>,
+    delivered: Vec<Delivered>,
 }
 
 impl<'a> Writer<'a> {
@@ -216,7 +232,12 @@ impl<'a> Writer<'a> {
                 }
                 self.out.push(b']');
             }
-            Root::Groups { step, group } => self.groups(*step, group)?,
+            Root::Groups { step, group, types } => {
+                self.groups(*step, group)?;
+                for _ in 0..self.results[*step].rows.len() {
+                    types.iter().for_each(|ty| self.delivered[ty.0].add(None));
+                }
+            }
             Root::Viewer(parts) => {
                 self.out.push(b'{');
                 for (key, part) in parts {
@@ -236,6 +257,7 @@ impl<'a> Writer<'a> {
         if result.rows.is_null(row, object.present + result.offset) {
             return self.null();
         }
+        self.delivered[object.ty.0].add(result.rows.id(row, object.present + result.offset));
         self.out.push(b'{');
         for (key, part) in &object.parts {
             self.key(key);

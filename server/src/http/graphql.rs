@@ -144,6 +144,7 @@ async fn answer(app: &Arc<App>, caller: &Caller, media: Media, request: graphql:
         // the engine has logged the cause
         AnswerStatus::Internal => reply::failed(media, &Error::internal("logged")),
         AnswerStatus::Unavailable => reply::failed(media, &Error::unavailable("logged")),
+        AnswerStatus::Unlogged => reply::failed(media, &Error::Unlogged("logged".into())),
     }
 }
 

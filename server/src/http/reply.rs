@@ -59,7 +59,7 @@ pub(super) fn failed_here(media: Media, error: &Error) -> Response {
 
 /// A failure that was logged where it happened.
 pub(super) fn failed(media: Media, error: &Error) -> Response {
-    let down = matches!(error, Error::Unavailable(_));
+    let down = matches!(error, Error::Unavailable(_) | Error::Unlogged(_));
     let status = if down { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::INTERNAL_SERVER_ERROR };
     let mut response = send(media, status, body(error, telemetry::request_id()));
     if down {

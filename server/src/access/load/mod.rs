@@ -12,7 +12,10 @@ use entities::{Decimal, Instant, meta::Kind};
 use sea_orm::{ActiveModelTrait, EntityTrait, IdenStatic, Iterable};
 use uuid::Uuid;
 
-use super::connect::{Db, Dialect};
+use super::{
+    chain::Head,
+    connect::{Db, Dialect},
+};
 use crate::{
     catalogue::{CATALOGUE, Type, Value},
     error::{Error, Result},
@@ -205,6 +208,22 @@ impl Load {
         match &mut self.door {
             Door::Postgres(writer) => writer.is_empty(ty).await,
             Door::Sqlite(writer) => writer.is_empty(ty),
+        }
+    }
+
+    /// The end of the access log, which no other writer can move until this transaction ends.
+    pub async fn audit_head(&mut self) -> Result<Head> {
+        let head = match &mut self.door {
+            Door::Postgres(writer) => writer.audit_head().await?,
+            Door::Sqlite(writer) => writer.audit_head()?,
+        };
+        head.ok_or_else(|| Error::internal("table audit_chain is empty"))
+    }
+
+    pub async fn set_audit_head(&mut self, head: &Head) -> Result<()> {
+        match &mut self.door {
+            Door::Postgres(writer) => writer.set_audit_head(head).await,
+            Door::Sqlite(writer) => writer.set_audit_head(head),
         }
     }
 

@@ -14,7 +14,10 @@ use uuid::Uuid;
 
 use super::{Outcome, Reason, Refusal, lift::Lifted, names};
 use crate::{
-    access::connect::DatabaseUrl,
+    access::{
+        chain::{HEAD, Head},
+        connect::DatabaseUrl,
+    },
     catalogue::{Type, Value},
     error::{Error, Result},
 };
@@ -225,6 +228,19 @@ impl Writer {
         if self.is_empty(ty).await? {
             self.lifted.lift(&self.client, ty.table).await?;
         }
+        Ok(())
+    }
+
+    pub(super) async fn audit_head(&mut self) -> Result<Option<Head>> {
+        let row = self.client.query_opt(&format!("{HEAD} FOR UPDATE"), &[]).await?;
+        let head = |row: tokio_postgres::Row| {
+            Ok(Head { chain: row.try_get(0)?, since: row.try_get(1)?, seq: row.try_get(2)?, hash: row.try_get(3)? })
+        };
+        row.map(head).transpose()
+    }
+
+    pub(super) async fn set_audit_head(&mut self, head: &Head) -> Result<()> {
+        self.client.execute("UPDATE audit_chain SET seq = $1, hash = $2", &[&head.seq, &head.hash]).await?;
         Ok(())
     }
 

@@ -12,7 +12,10 @@ use uuid::Uuid;
 
 use super::{Outcome, Reason, Refusal, names};
 use crate::{
-    access::connect::DatabaseUrl,
+    access::{
+        chain::{HEAD, Head},
+        connect::DatabaseUrl,
+    },
     catalogue::{Type, Value},
     error::{Error, Result},
 };
@@ -124,6 +127,16 @@ impl Writer {
     pub(super) fn is_empty(&mut self, ty: &Type) -> Result<bool> {
         let sql = format!("SELECT NOT EXISTS (SELECT 1 FROM \"{}\")", ty.table);
         Ok(self.0.query_row(&sql, [], |row| row.get(0))?)
+    }
+
+    pub(super) fn audit_head(&mut self) -> Result<Option<Head>> {
+        let head = |row: &Row| Ok(Head { chain: row.get(0)?, since: row.get(1)?, seq: row.get(2)?, hash: row.get(3)? });
+        Ok(self.0.query_row(HEAD, [], head).optional()?)
+    }
+
+    pub(super) fn set_audit_head(&mut self, head: &Head) -> Result<()> {
+        self.0.execute("UPDATE audit_chain SET seq = ?, hash = ?", params![head.seq, head.hash])?;
+        Ok(())
     }
 
     pub(super) fn commit(self, grown: &[&str]) -> Result<()> {

@@ -26,6 +26,7 @@ pub enum Aggregate {
 impl Select<'_> {
     /// A group's key: the field as it is shown, cut to a bucket of time if asked.
     pub fn key(&mut self, row: RowRef, field: usize, bucket: Option<Bucket>) -> usize {
+        self.learn(row, field);
         let (ty, alias) = self.source(row);
         let kind = CATALOGUE.ty(ty).fields[field].kind;
         let shown = self.shown(ty, &alias, field);
@@ -34,6 +35,7 @@ impl Select<'_> {
     }
 
     pub fn aggregate(&mut self, field: usize, aggregate: Aggregate) -> usize {
+        self.learn(RowRef(0), field);
         let (ty, alias) = self.source(RowRef(0));
         let shown = self.shown(ty, &alias, field);
         let text = match (aggregate, self.sql.dialect) {

@@ -41,6 +41,11 @@ impl Select<'_> {
     }
 
     pub fn test(&mut self, row: RowRef, field: usize, test: Test, slot: usize) -> Piece {
+        self.learn(row, field);
+        self.tested(row, field, test, slot)
+    }
+
+    fn tested(&mut self, row: RowRef, field: usize, test: Test, slot: usize) -> Piece {
         let (ty, alias) = self.source(row);
         let kind = CATALOGUE.ty(ty).fields[field].kind;
         let shown = self.shown(ty, &alias, field);
@@ -80,6 +85,7 @@ impl Select<'_> {
     }
 
     pub fn is_null(&mut self, row: RowRef, field: usize, null: bool) -> Piece {
+        self.learn(row, field);
         let (ty, alias) = self.source(row);
         let shown = self.shown(ty, &alias, field);
         Piece(format!("{shown} IS {}NULL", if null { "" } else { "NOT " }))
@@ -92,6 +98,7 @@ impl Select<'_> {
         field: usize,
         inner: impl FnOnce(&mut Self, RowRef) -> Result<Piece, E>,
     ) -> Result<Piece, E> {
+        self.learn(row, field);
         let (ty, alias) = self.source(row);
         let key = self.shown(ty, &alias, field);
         let Some(to) = CATALOGUE.ty(ty).fields[field].to else { return Ok(Piece("1 = 0".into())) };
@@ -108,6 +115,7 @@ impl Select<'_> {
         by: usize,
         inner: impl FnOnce(&mut Self, RowRef) -> Result<Piece, E>,
     ) -> Result<Piece, E> {
+        self.reads.insert((of, by));
         let (_, alias) = self.source(row);
         let (target, inside) = self.inside(of, inner)?;
         let key = self.shown(of, &target, by);
@@ -129,9 +137,9 @@ impl Select<'_> {
         Ok((target, Self::all(all).0))
     }
 
-    /// The key is one of the bound list, or the bound one.
+    /// The key is one of the bound list, or the bound one. Whoever asks knows it, and learns nothing of it.
     pub fn with_key(&mut self, slot: usize, list: bool) {
-        let test = self.test(RowRef(0), 0, if list { Test::In } else { Test::Eq }, slot);
+        let test = self.tested(RowRef(0), 0, if list { Test::In } else { Test::Eq }, slot);
         self.conditions.push(test.0);
     }
 }

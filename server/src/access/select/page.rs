@@ -20,6 +20,7 @@ impl Select<'_> {
     /// The order of the rows; the key comes last, so that it is total.
     pub fn order(&mut self, order: &[OrderBy], reversed: bool) {
         self.order = order.to_vec();
+        order.iter().for_each(|term| self.learn(RowRef(0), term.field));
         if !self.order.iter().any(|o| o.field == 0) {
             self.order.push(OrderBy { field: 0, descending: false });
         }
@@ -130,6 +131,7 @@ impl Select<'_> {
 
     /// At most `limit` rows of each parent in the slot, in order; the first column is the parent's key.
     pub fn page_of_each(mut self, by: usize, parents: usize, limit: usize) -> Statement {
+        self.learn(RowRef(0), by);
         let (ty, alias) = self.source(RowRef(0));
         let key = self.shown(ty, &alias, by);
         let terms = self.order_terms();
@@ -168,6 +170,7 @@ impl Select<'_> {
 
     /// How many rows each parent in the slot has; parents without any are absent.
     pub fn count_of_each(mut self, by: usize, parents: usize) -> Statement {
+        self.learn(RowRef(0), by);
         let (ty, alias) = self.source(RowRef(0));
         let key = self.shown(ty, &alias, by);
         let keys = self.piece(|sql| sql.bind(Bind::Slot(parents), BindType::Ids));

@@ -1,0 +1,215 @@
+//! The lines in the table, each with the hash of the one before. Whoever changes, takes out, puts in or moves a
+//! line breaks the chain; whoever cuts off its end is told by the head, which is kept apart; whoever writes the
+//! whole chain anew is told only by a head that was noted elsewhere before.
+
+use std::{collections::HashSet, sync::LazyLock};
+
+use entities::Instant;
+use uuid::Uuid;
+
+use super::Line;
+use crate::{
+    access::{
+        chain::{Chain, Head, Kept},
+        connect::Db,
+        load::Load,
+    },
+    catalogue::{CATALOGUE, Type, Value},
+    error::{Error, Result},
+};
+
+/// Lines that one transaction takes; the load takes statistics anew from a little more on.
+pub(super) const BATCH: usize = 4_000;
+
+struct Table {
+    ty: &'static Type,
+    columns: Vec<usize>,
+}
+
+/// The columns that a line fills, in the order of [`values`].
+const COLUMNS: [&str; 17] = [
+    "id",
+    "seq",
+    "at",
+    "principal_id",
+    "organisation_id",
+    "on_behalf_of_id",
+    "action",
+    "object_type",
+    "object_id",
+    "fields",
+    "rows",
+    "decision",
+    "policy_version",
+    "agreement_id",
+    "reason",
+    "prev_hash",
+    "hash",
+];
+
+static TABLE: LazyLock<Option<Table>> = LazyLock::new(|| {
+    let ty = CATALOGUE.by_name("AuditEvent")?;
+    let place = |column: &&str| ty.fields.iter().position(|field| field.column == *column);
+    Some(Table { ty, columns: COLUMNS.iter().map(place).collect::<Option<_>>()? })
+});
+
+/// Puts lines at the end of the chain, in this order; those that it has already are left out. Other writers
+/// wait for the head until the caller has committed.
+pub async fn append(load: &mut Load, lines: Vec<Line>) -> Result<u64> {
+    let table = TABLE.as_ref().ok_or_else(|| Error::internal("the catalogue has no access log"))?;
+    let mut head = load.audit_head().await?;
+    let ids: Vec<Uuid> = lines.iter().map(|line| line.id).collect();
+    // a process may die between the commit and the end of its journal's file
+    let mut known: HashSet<Uuid> = load.existing(table.ty, &ids).await?;
+    let mut rows = Vec::with_capacity(lines.len());
+    for line in lines {
+        if !known.insert(line.id) {
+            continue;
+        }
+        head.seq += 1;
+        let hash = line.hash(&head.hash, head.seq);
+        let before = std::mem::replace(&mut head.hash, hash.clone());
+        rows.push(values(line, head.seq, before, hash));
+    }
+    if rows.is_empty() {
+        return Ok(0);
+    }
+    load.insert(table.ty, &table.columns, &rows).await?;
+    load.set_audit_head(&head).await?;
+    Ok(rows.len() as u64)
+}
+
+fn values(line: Line, seq: i64, before: String, hash: String) -> Vec<Value> {
+    let id = |id: Option<Uuid>| id.map_or(Value::Null, Value::Id);
+    vec![
+        Value::Id(line.id),
+        Value::Int(seq),
+        Value::Instant(Instant(line.at)),
+        id(line.principal),
+        id(line.organisation),
+        id(line.on_behalf_of),
+        line.action.into(),
+        line.object_type.into(),
+        id(line.object_id),
+        line.fields.map_or(Value::Null, Value::Json),
+        line.rows.map_or(Value::Null, Value::Int),
+        line.decision.into(),
+        line.policy_version.into(),
+        id(line.agreement),
+        line.reason.map_or(Value::Null, Value::Text),
+        before.into(),
+        hash.into(),
+    ]
+}
+
+/// What a sound chain is.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Verified {
+    pub lines: i64,
+    /// Lines that were written before there was a chain.
+    pub older: i64,
+    /// The hash of the last line, or the log's name if there is none.
+    pub head: String,
+}
+
+/// Reads the whole chain in order, in one state of the data. The first line that breaks it is an error that
+/// names it; so is an earlier head that is no part of it.
+pub async fn verify(db: &Db, earlier: Option<&str>) -> Result<Verified> {
+    let mut chain = Chain::open(db).await?;
+    let head = chain.head().await?;
+    let older = chain.count_up_to(head.since).await?;
+    if older != head.since {
+        return Err(broken(format!(
+            "{older} lines are older than the chain, it began behind {}: lines are missing or were put in",
+            head.since
+        )));
+    }
+    let (mut seq, mut before) = (head.since, head.chain.clone());
+    let mut found = earlier.is_none_or(|earlier| earlier == head.chain);
+    loop {
+        let page = chain.page(seq).await?;
+        if page.is_empty() {
+            break;
+        }
+        for kept in page {
+            if let Some(how) = fault(&mut chain, &kept, seq + 1, &before, &head).await? {
+                return Err(broken(how));
+            }
+            seq = kept.seq;
+            before = kept.hash.unwrap_or_default();
+            found |= earlier == Some(before.as_str());
+        }
+    }
+    match seq.cmp(&head.seq) {
+        std::cmp::Ordering::Less => return Err(broken(missing(seq + 1, head.seq))),
+        _ if before != head.hash => {
+            return Err(broken(format!("line {seq} is changed: it is not the one that the head names")));
+        }
+        _ => {}
+    }
+    if !found {
+        return Err(broken(
+            "the head that was given is no part of the chain, though each line follows the one before: the chain was written anew"
+                .into(),
+        ));
+    }
+    chain.finish().await?;
+    Ok(Verified { lines: seq - head.since, older, head: head.hash })
+}
+
+/// What is wrong with the line that stands at this place.
+async fn fault(chain: &mut Chain, kept: &Kept, seq: i64, before: &str, head: &Head) -> Result<Option<String>> {
+    let (hash, prev) = (kept.hash.as_deref().unwrap_or_default(), kept.prev_hash.as_deref().unwrap_or_default());
+    let follows = prev == before;
+    if kept.seq == seq && seq <= head.seq && follows && kept.line.hash(before, seq) == hash {
+        return Ok(None);
+    }
+    let name = format!("line {} ({})", kept.seq, kept.line.id);
+    if kept.seq > head.seq {
+        return Ok(Some(match kept.seq == seq {
+            true => format!("{name} was put in: the head ends at line {}", head.seq),
+            false => missing(seq, head.seq),
+        }));
+    }
+    if kept.seq != seq {
+        return Ok(Some(missing(seq, kept.seq - 1)));
+    }
+    if follows {
+        return Ok(Some(format!("{name} is changed: its columns are not those that were hashed")));
+    }
+    // where do the line that belongs here, and the one that this line belongs behind, stand now?
+    let rightful = chain.following(before).await?;
+    let own = match prev.is_empty() || prev == head.chain {
+        true => None,
+        false => chain.hashed(prev).await?,
+    };
+    Ok(Some(match (rightful, own) {
+        (Some(rightful), Some(_)) => format!("{name} is out of order: line {rightful} belongs in its place"),
+        (Some(rightful), None) => format!("{name} was put in: line {rightful} follows the one before"),
+        (None, _) => format!(
+            "{name} does not follow the line before: lines between them are missing, or line {} is changed",
+            seq - 1
+        ),
+    }))
+}
+
+fn missing(from: i64, to: i64) -> String {
+    if from == to { format!("line {from} is missing") } else { format!("lines {from} to {to} are missing") }
+}
+
+fn broken(how: String) -> Error {
+    Error::refused(format!("the access log is broken: {how}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_fills_every_column() {
+        let table = TABLE.as_ref().expect("the log");
+        let mut columns = table.columns.clone();
+        columns.sort_unstable();
+        assert_eq!(columns, (0..table.ty.fields.len()).collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,252 @@
+//! The access log: who read which fields of what, never what stood in them. Before an answer leaves, its lines
+//! are in the journal, a local file that survives the death of this process; a task beside the requests moves
+//! them into the table, where each line is chained to the one before.
+
+mod chain;
+mod journal;
+mod line;
+
+use std::{collections::BTreeMap, io, path::PathBuf, sync::Arc, time::Duration};
+
+use entities::meta::Class;
+use tokio::{runtime::Handle, sync::oneshot, time};
+use uuid::Uuid;
+
+pub use chain::{Verified, append, verify};
+pub use line::Line;
+
+use self::{
+    journal::{Journal, Segment},
+    line::Noted,
+};
+use crate::{
+    access::{Caller, Treatment, View, chain::Chain, connect::Db},
+    catalogue::{CATALOGUE, TypeId},
+    clock::Clock,
+    error::{Error, Result},
+};
+
+/// How long a line waits in the journal.
+const PERIOD: Duration = Duration::from_secs(1);
+/// How often, in periods, a hub looks for what another one left behind.
+const LOOK_AROUND: u32 = 30;
+
+pub struct Audit {
+    db: Db,
+    clock: Clock,
+    journal: Journal,
+    /// One taker at a time.
+    turn: tokio::sync::Mutex<()>,
+}
+
+/// Who reads.
+#[derive(Clone, Copy, Debug)]
+pub struct Who {
+    pub principal: Uuid,
+    pub organisation: Uuid,
+    /// Whom a deputy stands for.
+    pub on_behalf_of: Option<Uuid>,
+}
+
+impl From<&Caller> for Who {
+    fn from(caller: &Caller) -> Self {
+        // whose seat it is reads the lines, whoever sat in it
+        let place = caller.place.as_ref();
+        Who {
+            principal: caller.principal,
+            organisation: place.map_or(caller.seat.organisation, |place| place.seat.organisation),
+            on_behalf_of: place.map(|place| place.principal),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    Read,
+    Export,
+}
+
+/// What of a type is read, by every run of a plan: the line without who, when and how many.
+#[derive(Debug)]
+pub struct Read {
+    pub ty: TypeId,
+    /// Without those that anybody may see.
+    fields: Vec<&'static str>,
+    /// The view shows some of them treated, in some rows at least.
+    masked: bool,
+    /// The agreement that decided, if only one can have.
+    agreement: Option<Uuid>,
+    policies: String,
+}
+
+impl Read {
+    /// A line for each type of which more than public fields are read.
+    pub fn all<'a>(view: &View, reads: impl IntoIterator<Item = &'a (TypeId, usize)>) -> Vec<Self> {
+        let mut by_type: BTreeMap<TypeId, Vec<usize>> = BTreeMap::new();
+        for (ty, field) in reads {
+            let fields = by_type.entry(*ty).or_default();
+            if CATALOGUE.ty(*ty).fields[*field].class != Class::Pub && !fields.contains(field) {
+                fields.push(*field);
+            }
+        }
+        by_type.retain(|_, fields| !fields.is_empty());
+        let read = |(ty, mut fields): (TypeId, Vec<usize>)| {
+            fields.sort_unstable();
+            let seen = view.of(ty);
+            let treated = |field: &usize| seen.fields[*field].levels.iter().any(|(_, shown)| *shown != Treatment::Full);
+            let mut agreements = seen.agreements.iter();
+            Read {
+                ty,
+                masked: fields.iter().any(treated),
+                fields: fields.into_iter().map(|field| CATALOGUE.ty(ty).fields[field].name.as_str()).collect(),
+                agreement: agreements.next().copied().filter(|_| agreements.next().is_none()),
+                policies: format!("{:016x}", view.policies),
+            }
+        };
+        by_type.into_iter().map(read).collect()
+    }
+}
+
+/// The rows of a type that an answer holds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Delivered {
+    pub rows: u32,
+    /// The key of the last one.
+    pub last: Option<Uuid>,
+}
+
+impl Delivered {
+    pub fn add(&mut self, row: Option<Uuid>) {
+        self.rows += 1;
+        self.last = row;
+    }
+}
+
+impl Audit {
+    /// Over a folder for the journal, which must be one that this process can write.
+    pub async fn open(db: Db, clock: Clock, folder: PathBuf) -> Result<Self> {
+        let chain = Chain::open(&db).await?.head().await?.chain;
+        let journal = Journal::new(folder, &chain);
+        journal.probe().map_err(|cause| {
+            Error::usage(format!(
+                "cannot write the journal of the access log in folder `{}` ({cause}), make it writable or name another one as setting `audit.journal`",
+                journal.folder().display()
+            ))
+        })?;
+        Ok(Audit { db, clock, journal, turn: tokio::sync::Mutex::default() })
+    }
+
+    /// Notes what is about to be handed out. An error means that it must not be.
+    pub fn record(
+        &self,
+        who: Who,
+        action: Action,
+        reads: &[Read],
+        delivered: impl Fn(TypeId) -> Delivered,
+    ) -> Result<()> {
+        if reads.is_empty() {
+            return Ok(());
+        }
+        let at = self.clock.now().0;
+        let mut lines = Vec::with_capacity(reads.len() * 512);
+        for read in reads {
+            let delivered = delivered(read.ty);
+            let line = Noted {
+                id: self.clock.id(),
+                at,
+                principal: who.principal,
+                organisation: who.organisation,
+                on_behalf_of: who.on_behalf_of,
+                action: match action {
+                    Action::Read => "read",
+                    Action::Export => "export",
+                },
+                object_type: CATALOGUE.ty(read.ty).name,
+                object_id: delivered.last.filter(|_| delivered.rows == 1),
+                fields: &read.fields,
+                rows: delivered.rows,
+                decision: if read.masked { "masked" } else { "allow" },
+                policy_version: &read.policies,
+                agreement: read.agreement,
+            };
+            line.write(&mut lines);
+        }
+        self.journal.append(&lines).map_err(|cause| unwritable(&self.journal, &cause))
+    }
+
+    /// Moves every line that waits into the table, those that a dead process left behind included.
+    pub async fn take(&self) -> Result<u64> {
+        let _turn = self.turn.lock().await;
+        self.journal.close();
+        let waiting = self.journal.waiting().map_err(|cause| unwritable(&self.journal, &cause))?;
+        let mut taken = 0;
+        for segment in waiting {
+            let (db, of) = (self.db.clone(), segment.clone());
+            // SQLite works on the thread that asks, and may wait for another writer
+            let work = tokio::task::spawn_blocking(move || Handle::current().block_on(drain(&db, &of)));
+            let drained = work.await.map_err(|_| Error::internal("taking the access log's lines broke off"))??;
+            self.journal.remove(&segment, drained.whole).map_err(|cause| unwritable(&self.journal, &cause))?;
+            taken += drained.lines;
+        }
+        Ok(taken)
+    }
+
+    /// Takes lines until told to stop, and then what is left.
+    pub async fn keep(self: Arc<Self>, mut stop: oneshot::Receiver<()>) {
+        let (mut periods, mut failing) = (0u32, false);
+        let mut stopping = false;
+        while !stopping {
+            stopping = time::timeout(PERIOD, &mut stop).await.is_ok();
+            periods = periods.wrapping_add(1);
+            if !stopping && !self.journal.has_lines() && !periods.is_multiple_of(LOOK_AROUND) {
+                continue;
+            }
+            let taken = self.take().await;
+            // told when it begins and when it is over, not every second
+            match (&taken, failing) {
+                (Err(error), false) => tracing::error!("lines of the access log wait in the journal: {error}"),
+                (Ok(_), true) => tracing::info!("the access log has what waited in the journal"),
+                _ => {}
+            }
+            failing = taken.is_err();
+        }
+    }
+}
+
+fn unwritable(journal: &Journal, cause: &io::Error) -> Error {
+    Error::Unlogged(format!(
+        "cannot write the journal of the access log in folder `{}` ({cause}), answers are refused until it can be written",
+        journal.folder().display()
+    ))
+}
+
+struct Drained {
+    lines: u64,
+    /// Every line could be read.
+    whole: bool,
+}
+
+async fn drain(db: &Db, segment: &Segment) -> Result<Drained> {
+    let failed = |cause: io::Error| Error::internal(format!("cannot read `{}` ({cause})", segment.path().display()));
+    let mut drained = Drained { lines: 0, whole: true };
+    let mut reader = segment.lines().map_err(failed)?;
+    loop {
+        let mut batch = Vec::new();
+        while batch.len() < chain::BATCH {
+            let Some(text) = reader.next_line().map_err(failed)? else { break };
+            match serde_json::from_slice::<Line>(text) {
+                Ok(line) => batch.push(line),
+                Err(cause) => {
+                    tracing::error!("`{}` has a line that cannot be read ({cause})", segment.path().display());
+                    drained.whole = false;
+                }
+            }
+        }
+        if batch.is_empty() {
+            return Ok(drained);
+        }
+        let mut load = db.load().await?;
+        drained.lines += append(&mut load, batch).await?;
+        load.commit().await?;
+    }
+}
