@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that cannot go on fails, and says so")]
 
+mod audit;
 mod auth;
 mod bad_input;
 mod cli;
@@ -20,6 +21,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     harness::run(vec![
+        audit::tests(),
         auth::tests(),
         bad_input::tests(),
         cli::tests(),

@@ -42,7 +42,7 @@ impl App {
         let tokens = Tokens::new(&keys);
         let gate = Gate::open(db.clone(), config.policies.clone(), clock.clone()).await?;
         let graphql = Engine::new(keys.seal, &config.limits);
-        let audit = Arc::new(Audit::open(db.clone(), clock.clone(), config.journal(&db)).await?);
+        let audit = Arc::new(Audit::open(db.clone(), clock.clone(), &config.audit, config.journal(&db)).await?);
         Ok(Arc::new(App { config, db, clock, keys, tokens, gate, graphql, audit }))
     }
 }

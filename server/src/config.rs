@@ -67,6 +67,8 @@ pub struct Log {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Audit {
+    /// Off only to measure what it costs.
+    pub enabled: bool,
     /// The folder of the access log's journal; without it one is made beside the database's file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub journal: Option<PathBuf>,

@@ -79,6 +79,7 @@ impl Hub {
         let mut config = Config::load(&flags).unwrap();
         config.connections = CONNECTIONS;
         config.durable = false;
+        config.audit.journal = Some(database.journal());
         change(&mut config);
         let db = config.open().await.unwrap_or_else(|error| panic!("{error}"));
         let app = App::over(config, db, Clock::held(now)).await.unwrap_or_else(|error| panic!("{error}"));
@@ -214,6 +215,40 @@ impl Hub {
         CLIENT.request(method, format!("{}{path}", self.url()))
     }
 
+    // ---- the access log
+
+    /// Brings the lines that wait in the journal into the table. Nothing else does: hubs of tests have no taker,
+    /// so that what a test reads of the log is what it has asked for.
+    pub async fn take_log(&self) -> u64 {
+        self.app().audit.take().await.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The lines behind a place, as `organisation/person action Type [fields] rows decision agreement`.
+    pub async fn log(&self, after: i64) -> Vec<String> {
+        self.take_log().await;
+        let name = |table: &str, column: &str, of: &str| {
+            format!("coalesce((SELECT t.{column} FROM {table} t WHERE t.id = e.{of}), '-')")
+        };
+        let sql = format!(
+            "SELECT {} || '/' || {} || ' ' || action || ' ' || object_type || ' ' || CAST(fields AS text) || ' ' || \
+             \"rows\" || ' ' || decision || ' ' || {} FROM audit_event e WHERE seq > {after} ORDER BY seq",
+            name("organisation", "slug", "organisation_id"),
+            name("principal", "slug", "principal_id"),
+            name("sharing_agreement", "title", "agreement_id"),
+        );
+        self.texts(&sql).await.into_iter().flatten().collect()
+    }
+
+    /// The place of the last line.
+    pub async fn log_end(&self) -> i64 {
+        self.take_log().await;
+        self.number("SELECT seq FROM audit_chain").await
+    }
+
+    pub fn journal(&self) -> std::path::PathBuf {
+        self.0.database.journal()
+    }
+
     // ---- past the hub
 
     /// An operator's change of the database; the number of rows changed.
@@ -243,6 +278,7 @@ impl Hub {
     pub fn cli(&self, arguments: &[&str]) -> Command {
         entente(arguments)
             .env("DATABASE_URL", self.database_url())
+            .env("ENTENTE_AUDIT__JOURNAL", &self.journal().to_string_lossy())
             .env("ENTENTE_CLOCK", &self.clock().now().to_string())
     }
 }

@@ -36,6 +36,7 @@
 //! - What `reading` tests ask of both databases must be answered with the same bytes, or the later one
 //!   fails; ids and cursors are keyed alike.
 //! - The clock stands still at [`NOW`] until `set_clock`; the demo world is built around it.
+//! - `log` → the access log's lines behind a place, `log_end` → the last place.
 //! - `Hub::wired` puts a wire before PostgreSQL that can be cut and mended: the database is down.
 //! - [`send`] sends a raw request.
 //! - [`entente`] and `Hub::cli` run the binary in an empty folder with a clean environment; `.start()`

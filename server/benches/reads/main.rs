@@ -199,6 +199,15 @@ async fn measure_on(settings: &Settings, name: &'static str) -> Outcome<Vec<Row>
         .env("ENTENTE_CLOCK", world::NOW)
         .env("ENTENTE_DATABASE_URL", &database.url);
     let mut hub = Side::start(&mut hub).await?;
+    // what the access log costs is told by a hub that keeps none
+    let mut unlogged = process::hub(database.folder());
+    unlogged
+        .args(["serve", "--listen", "127.0.0.1:0"])
+        .env("ENTENTE_CLOCK", world::NOW)
+        .env("ENTENTE_DATABASE_URL", &database.url)
+        .env("ENTENTE_LOG__LEVEL", "error")
+        .env("ENTENTE_AUDIT__ENABLED", "false");
+    let mut unlogged = Side::start(&mut unlogged).await?;
     let callers: String = seats.iter().map(|s| format!("{} {} {}\n", s.token, s.organisation, s.person)).collect();
     let mut handler = Command::new(std::env::current_exe()?);
     handler.args(["handler", &database.url]).env("BENCH_CALLERS", callers);
@@ -210,10 +219,14 @@ async fn measure_on(settings: &Settings, name: &'static str) -> Outcome<Vec<Row>
         let (ours, theirs): (Vec<_>, Vec<_>) = asked.into_iter().unzip();
         let bytes = same_bytes(case, (&mut hub, &ours), (&mut handler, &theirs)).await?;
         let during = Duration::from_secs_f64(settings.seconds);
-        let mut row = Row { case: case.name, database: name, bytes, hub: Vec::new(), handler: Vec::new() };
+        let mut row =
+            Row { case: case.name, database: name, bytes, hub: Vec::new(), handler: Vec::new(), unlogged: Vec::new() };
         for _ in 0..settings.pairs {
             if settings.side.as_deref() != Some("handler") {
                 row.hub.push(once(&mut hub, &database, &ours, during).await?);
+            }
+            if settings.side.is_none() {
+                row.unlogged.push(once(&mut unlogged, &database, &ours, during).await?);
             }
             if settings.side.as_deref() != Some("hub") {
                 row.handler.push(once(&mut handler, &database, &theirs, during).await?);
@@ -222,7 +235,7 @@ async fn measure_on(settings: &Settings, name: &'static str) -> Outcome<Vec<Row>
         table::progress(&row)?;
         rows.push(row);
     }
-    drop((hub, handler));
+    drop((hub, handler, unlogged));
     database.remove().await?;
     Ok(rows)
 }

@@ -66,16 +66,20 @@ pub fn hub(folder: &Path) -> Command {
 /// User and system time of a process since it started.
 pub fn cpu(pid: u32) -> Duration {
     let Some(fields) = stat(pid) else { return Duration::ZERO };
-    let ticks: f64 = fields[11..13].iter().filter_map(|n| n.parse::<f64>().ok()).sum();
+    ticks(&fields[11..13])
+}
+
+fn ticks(fields: &[String]) -> Duration {
+    let ticks: f64 = fields.iter().filter_map(|n| n.parse::<f64>().ok()).sum();
     Duration::from_secs_f64(ticks / TICKS_PER_SECOND)
 }
 
-/// The same of a PostgreSQL server: the postmaster and all of its backends that live.
+/// The same of a PostgreSQL server: the postmaster, its backends that live, and those that it has seen end.
 pub fn cluster_cpu(postmaster: u32) -> Duration {
     let all = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let of = pids.filter(|pid| *pid == postmaster || parent(*pid) == Some(postmaster));
-    of.map(cpu).sum()
+    of.map(cpu).sum::<Duration>() + stat(postmaster).map(|fields| ticks(&fields[13..15])).unwrap_or_default()
 }
 
 pub fn parent(pid: u32) -> Option<u32> {

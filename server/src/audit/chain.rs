@@ -124,7 +124,9 @@ pub async fn verify(db: &Db, earlier: Option<&str>) -> Result<Verified> {
             head.since
         )));
     }
-    let (mut seq, mut before) = (head.since, head.chain.clone());
+    let mut seq = head.since;
+    // the hash that the next line must follow, and the one that this one follows
+    let (mut before, mut earlier_still) = (head.chain.clone(), None);
     let mut found = earlier.is_none_or(|earlier| earlier == head.chain);
     loop {
         let page = chain.page(seq).await?;
@@ -133,10 +135,12 @@ pub async fn verify(db: &Db, earlier: Option<&str>) -> Result<Verified> {
         }
         for kept in page {
             if let Some(how) = fault(&mut chain, &kept, seq + 1, &before, &head).await? {
-                return Err(broken(how));
+                let doubled = earlier_still.is_some() && kept.prev_hash == earlier_still && kept.seq == seq + 1;
+                let put_in = || format!("line {seq} was put in: line {} follows the one before it", kept.seq);
+                return Err(broken(if doubled { put_in() } else { how }));
             }
             seq = kept.seq;
-            before = kept.hash.unwrap_or_default();
+            earlier_still = Some(std::mem::replace(&mut before, kept.hash.unwrap_or_default()));
             found |= earlier == Some(before.as_str());
         }
     }

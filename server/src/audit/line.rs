@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn the_form_is_the_one_that_kept_logs_were_hashed_in() {
         let hash = line().hash("head", 7);
-        assert_eq!(hash, "FILLED");
+        assert_eq!(hash, "55f1a35c7c5c2220c0abb0bc74515114e332fe5c35e069ba9a4ce2ab44fc9b65");
     }
 
     #[test]

@@ -23,6 +23,7 @@ use crate::{
     access::{Caller, Treatment, View, chain::Chain, connect::Db},
     catalogue::{CATALOGUE, TypeId},
     clock::Clock,
+    config,
     error::{Error, Result},
 };
 
@@ -35,6 +36,7 @@ pub struct Audit {
     db: Db,
     clock: Clock,
     journal: Journal,
+    enabled: bool,
     /// One taker at a time.
     turn: tokio::sync::Mutex<()>,
 }
@@ -124,7 +126,10 @@ impl Delivered {
 
 impl Audit {
     /// Over a folder for the journal, which must be one that this process can write.
-    pub async fn open(db: Db, clock: Clock, folder: PathBuf) -> Result<Self> {
+    pub async fn open(db: Db, clock: Clock, settings: &config::Audit, folder: PathBuf) -> Result<Self> {
+        if !settings.enabled {
+            tracing::warn!("the access log is off: no read leaves a line, set `audit.enabled` to true");
+        }
         let chain = Chain::open(&db).await?.head().await?.chain;
         let journal = Journal::new(folder, &chain);
         journal.probe().map_err(|cause| {
@@ -133,7 +138,7 @@ impl Audit {
                 journal.folder().display()
             ))
         })?;
-        Ok(Audit { db, clock, journal, turn: tokio::sync::Mutex::default() })
+        Ok(Audit { db, clock, journal, enabled: settings.enabled, turn: tokio::sync::Mutex::default() })
     }
 
     /// Notes what is about to be handed out. An error means that it must not be.
@@ -144,7 +149,7 @@ impl Audit {
         reads: &[Read],
         delivered: impl Fn(TypeId) -> Delivered,
     ) -> Result<()> {
-        if reads.is_empty() {
+        if reads.is_empty() || !self.enabled {
             return Ok(());
         }
         let at = self.clock.now().0;
