@@ -14,7 +14,8 @@ use crate::harness::{Hub, Running, tests, until};
 
 tests! {
     changing: what_was_answered_is_in_the_log_after_a_kill, a_server_that_stops_leaves_nothing_behind,
-        what_another_hub_left_is_taken, lines_wait_while_the_table_does_not_take_them;
+        what_another_hub_left_is_taken, lines_wait_while_the_table_does_not_take_them,
+        a_big_backlog_is_taken_and_what_cannot_be_read_is_kept;
 }
 
 const AQUA: &str = "aqua-seals/partner_planner";
@@ -151,4 +152,25 @@ async fn lines_wait_while_the_table_does_not_take_them(hub: Hub) {
     assert_eq!(hub.take_log().await, 4);
     assert_eq!(counted(&hub, "DemandBucket", end).await[&3], 4);
     assert_eq!(files(&hub.journal()), [""; 0]);
+}
+
+async fn a_big_backlog_is_taken_and_what_cannot_be_read_is_kept(hub: Hub) {
+    const LINES: usize = 9_000;
+    let line = |n: usize| {
+        let id = uuid::Uuid::from_u128(n as u128);
+        format!(
+            "{{\"id\":\"{id}\",\"at\":{n},\"action\":\"read\",\"object_type\":\"Customer\",\"fields\":[\"name\"],\
+             \"rows\":{n},\"decision\":\"allow\",\"policy_version\":\"x\"}}\n"
+        )
+    };
+    let mut text: String = (1..=LINES).map(line).collect();
+    text.push_str("{ this is no line }\n");
+    // the same once more, and one that was torn when its process died
+    text.push_str(&line(7));
+    text.push_str("{\"id\":\"0000");
+    fs::write(hub.journal().join("log-of-tests-1.jsonl"), text).unwrap();
+    assert_eq!(hub.take_log().await, LINES as u64);
+    let said = hub.cli(&["audit", "verify"]).run().await.good();
+    assert!(said.starts_with(&format!("{} lines", 5 + LINES)), "{said}");
+    assert_eq!(files(&hub.journal()), ["log-of-tests-1.damaged"]);
 }

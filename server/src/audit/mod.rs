@@ -130,8 +130,10 @@ impl Audit {
         if !settings.enabled {
             tracing::warn!("the access log is off: no read leaves a line, set `audit.enabled` to true");
         }
-        let chain = Chain::open(&db).await?.head().await?.chain;
-        let journal = Journal::new(folder, &chain);
+        let mut chain = Chain::open(&db).await?;
+        let head = chain.head().await?;
+        chain.finish().await?;
+        let journal = Journal::new(folder, &head.chain);
         journal.probe().map_err(|cause| {
             Error::usage(format!(
                 "cannot write the journal of the access log in folder `{}` ({cause}), make it writable or name another one as setting `audit.journal`",
