@@ -18,6 +18,7 @@ tests! {
         every_door_writes,
         no_line_holds_a_value,
         a_partner_reads_the_lines_about_itself,
+        who_asks_in_the_place_of_another_is_named_with_it,
         the_agreement_is_named_if_only_one_can_have_decided,
         an_answer_that_cannot_be_logged_is_not_given;
 }
@@ -254,6 +255,28 @@ async fn a_partner_reads_the_lines_about_itself(hub: Hub) {
         assert_eq!(code, "GRAPHQL_VALIDATION_FAILED", "{field}");
     }
     hub.data(ADMIN, "{ auditEvents { nodes { seq hash prevHash } } }").await;
+}
+
+/// R10
+async fn who_asks_in_the_place_of_another_is_named_with_it(hub: Hub) {
+    const ALICE: &str = "aqua-seals/partner_planner/alice";
+    let stock = json!({ "query": "{ inventoryPositions(first: 2) { nodes { qty } } }" });
+    let end = hub.log_end().await;
+    for seat in ["lindner/partner_planner/lena", ADMIN] {
+        let request = hub.request(Method::POST, "/graphql").bearer_auth(hub.token(seat).await);
+        let reply = send(request.header("X-Entente-As", ALICE).json(&stock)).await;
+        assert_eq!(reply.status, 200, "{}", reply.text);
+    }
+    let lines = hub.log(end).await;
+    // whose seat it is reads the line
+    assert!(lines.len() == 2 && lines.iter().all(|line| line.starts_with("aqua-seals/")), "{lines:?}");
+    assert!(lines[0].starts_with("aqua-seals/lena read InventoryPosition [\"qty\"] 2"), "{lines:?}");
+    let stood_for = "SELECT p.slug FROM audit_event e JOIN principal p ON p.id = e.on_behalf_of_id";
+    let names = hub.texts(&format!("{stood_for} WHERE e.seq > {end}")).await;
+    assert_eq!(names, vec![Some("alice".to_owned()); 2]);
+    let own = "{ auditEvents(last: 2, filter: { objectType: { eq: \"InventoryPosition\" } }) { nodes { onBehalfOf { slug } } } }";
+    let alice = json!({ "onBehalfOf": { "slug": "alice" } });
+    assert_eq!(hub.data(AQUA, own).await["auditEvents"]["nodes"], json!([alice, alice]));
 }
 
 async fn the_agreement_is_named_if_only_one_can_have_decided(hub: Hub) {

@@ -16,6 +16,7 @@ mod world;
 use std::{
     error::Error,
     io::Write,
+    path::PathBuf,
     process::{Command, ExitCode},
     time::Duration,
 };
@@ -172,6 +173,8 @@ fn measure(settings: &Settings) -> Outcome<()> {
 struct Side {
     server: Server,
     clients: Vec<Client>,
+    /// Where lines of the access log wait, if it keeps one.
+    journal: Option<PathBuf>,
 }
 
 impl Side {
@@ -181,7 +184,19 @@ impl Side {
         for _ in 0..CONNECTIONS {
             clients.push(Client::connect(&server.address).await?);
         }
-        Ok(Side { server, clients })
+        Ok(Side { server, clients, journal: None })
+    }
+
+    /// Waits until what follows a run is done, too: the lines of its requests are in the table.
+    async fn settle(&self) -> Outcome<()> {
+        let Some(journal) = &self.journal else { return Ok(()) };
+        for _ in 0..3_000 {
+            if std::fs::read_dir(journal)?.next().is_none() {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Err("the lines of the access log do not reach their table".into())
     }
 }
 
@@ -197,8 +212,10 @@ async fn measure_on(settings: &Settings, name: &'static str) -> Outcome<Vec<Row>
     let mut hub = process::hub(database.folder());
     hub.args(["serve", "--listen", "127.0.0.1:0"])
         .env("ENTENTE_CLOCK", world::NOW)
-        .env("ENTENTE_DATABASE_URL", &database.url);
+        .env("ENTENTE_DATABASE_URL", &database.url)
+        .env("ENTENTE_AUDIT__JOURNAL", "journal");
     let mut hub = Side::start(&mut hub).await?;
+    hub.journal = Some(database.folder().join("journal"));
     // what the access log costs is told by a hub that keeps none
     let mut unlogged = process::hub(database.folder());
     unlogged
@@ -247,8 +264,10 @@ async fn once(
     requests: &[Request],
     during: Duration,
 ) -> Outcome<table::Measured> {
+    side.settle().await?;
     let before = (process::cpu(side.server.pid()), database.cpu());
     let run = load::run(&mut side.clients, requests, during).await?;
+    side.settle().await?;
     let after = (process::cpu(side.server.pid()), database.cpu());
     let per = |from: Duration, to: Duration| to.saturating_sub(from).as_secs_f64() * 1e6 / run.latencies.len() as f64;
     Ok(table::Measured {

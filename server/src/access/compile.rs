@@ -149,14 +149,17 @@ struct Left<'r> {
     legal: Vec<Remains<'r>>,
 }
 
+/// Policy, type, what is left, which agreements.
+type Question = (String, TypeId, String, Option<Uuid>);
+
 struct Compiler<'a> {
     rules: &'a Rules,
     asker: Asker,
     agreements: &'a [Agreement],
     /// Everything is permitted: what remains is what the forbids leave.
     open: bool,
-    /// (policy, type, what is left, which agreements) → condition, and the agreements that it asks
-    memo: HashMap<(String, TypeId, String, Option<Uuid>), (Arc<Pred>, BTreeSet<Uuid>)>,
+    /// → condition, and the agreements that it asks
+    memo: HashMap<Question, (Arc<Pred>, BTreeSet<Uuid>)>,
     /// The agreements that decide about the type at hand.
     deciding: BTreeSet<Uuid>,
 }
