@@ -31,13 +31,10 @@ pub(super) struct Noted<'a> {
 }
 
 impl Noted<'_> {
-    pub(super) fn write(&self, out: &mut Vec<u8>) {
-        let before = out.len();
-        // ids, numbers and names: nothing of it can fail, and half a line would be worse than none
-        match serde_json::to_writer(&mut *out, self) {
-            Ok(()) => out.push(b'\n'),
-            Err(_) => out.truncate(before),
-        }
+    pub(super) fn write(&self, out: &mut Vec<u8>) -> serde_json::Result<()> {
+        serde_json::to_writer(&mut *out, self)?;
+        out.push(b'\n');
+        Ok(())
     }
 }
 
@@ -176,7 +173,7 @@ mod tests {
             policy_version: "00000000deadbeef",
             agreement: Some(Uuid::from_u128(4)),
         };
-        noted.write(&mut out);
+        noted.write(&mut out).expect("written");
         assert_eq!(out.last(), Some(&b'\n'));
         assert_eq!(serde_json::from_slice::<Line>(&out).expect("a line"), line());
     }

@@ -176,7 +176,7 @@ impl Audit {
                 policy_version: &read.policies,
                 agreement: read.agreement,
             };
-            line.write(&mut lines);
+            line.write(&mut lines).map_err(|cause| unwritable(&self.journal, &cause.into()))?;
         }
         self.journal.append(&lines).map_err(|cause| unwritable(&self.journal, &cause))
     }
