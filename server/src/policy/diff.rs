@@ -91,7 +91,7 @@ pub fn read(name: &str, at: &Path) -> Result<Vec<(String, String)>> {
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     };
-    let names = git(&["ls-tree", "--name-only", &format!("{name}:./")])?;
+    let names = git(&["ls-tree", "--full-tree", "--name-only", &format!("{name}:./")])?;
     let mut files = Vec::new();
     for file in names.lines().filter(|file| file.ends_with(".cedar")) {
         files.push((file.to_string(), git(&["show", &format!("{name}:./{file}")])?));
