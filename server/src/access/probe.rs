@@ -70,20 +70,8 @@ impl Probe {
 
     /// How the row's fields are shown under a view of its type; `None` if it is not there.
     pub async fn shown(&self, ty: &Type, key: Uuid, view: &TypeView) -> Result<Option<Vec<Option<Treatment>>>> {
-        let levels = view.fields.iter().flat_map(|field| &field.levels);
-        let conditions: Vec<_> =
-            std::iter::once(view.row.clone()).chain(levels.clone().map(|(p, _)| p.clone())).collect();
-        let Some(holds) = self.on_row(ty, key, &conditions).await? else { return Ok(None) };
-        if !holds[0] {
-            return Ok(None);
-        }
-        let mut holds = holds.into_iter().skip(1);
-        let mut first = |field: &FieldView| {
-            let held: Vec<Option<Treatment>> =
-                field.levels.iter().zip(&mut holds).map(|((_, shown), holds)| holds.then_some(*shown)).collect();
-            held.into_iter().flatten().next()
-        };
-        Ok(Some(view.fields.iter().map(&mut first).collect()))
+        let holds = self.on_row(ty, key, &view.conditions()).await?;
+        Ok(holds.and_then(|holds| view.shown(&holds)))
     }
 
     pub async fn count(&self, ty: &Type, condition: &Pred) -> Result<i64> {
@@ -228,6 +216,25 @@ impl Probe {
         let arguments = statement.arguments(&Binding { now: self.now, me: self.me, secret: "", slots: &[] });
         let mut session = self.db.reader.session(false).await?;
         session.query(statement.sql(), &arguments, statement.pace(), true).await
+    }
+}
+
+impl TypeView {
+    /// All that decides about a row, in one list: the row itself, then the levels of each field.
+    pub fn conditions(&self) -> Vec<Arc<Pred>> {
+        let levels = self.fields.iter().flat_map(|field| field.levels.iter().map(|(p, _)| p.clone()));
+        std::iter::once(self.row.clone()).chain(levels).collect()
+    }
+
+    /// What follows if these of them hold.
+    pub fn shown(&self, holds: &[bool]) -> Option<Vec<Option<Treatment>>> {
+        let (row, mut levels) = holds.split_first()?;
+        let first = |field: &FieldView| {
+            let (mine, rest) = levels.split_at_checked(field.levels.len())?;
+            levels = rest;
+            field.levels.iter().zip(mine).find_map(|((_, shown), holds)| holds.then_some(*shown))
+        };
+        row.then(|| self.fields.iter().map(first).collect())
     }
 }
 

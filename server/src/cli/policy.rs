@@ -211,7 +211,6 @@ impl Explain {
         };
         let name: SeatName = self.seat.parse()?;
         let ground = self.world.open(settings).await?;
-        let rules = Rules::load(ground.config.policies.as_deref())?;
         let at = self.at.as_ref().map(|at| {
             at.parse().map_err(|_| Error::usage(format!("`{at}` is no instant, write 2026-09-01T09:00:00Z")))
         });
@@ -225,6 +224,7 @@ impl Explain {
                 Some(row::find(&Probe::new(db, person, now), &ids, ty, text).await?)
             }
         };
+        let rules = Rules::load(ground.config.policies.as_deref())?;
         let others = roster::all_seats(db, now).await?;
         let question =
             Question { db, rules: &rules, name: &name, seat: &seat, person, now, ty, field, row, others: &others };

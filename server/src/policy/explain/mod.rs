@@ -204,14 +204,18 @@ impl<'a> Case<'a> {
         let shown = match q.row {
             None => None,
             Some(key) => {
-                let all: Vec<Arc<Pred>> =
-                    entries.iter().flat_map(|e| e.pieces.iter().map(|piece| piece.condition.clone())).collect();
-                let holds = probe.on_row(q.ty, key, &all).await?.unwrap_or_default();
-                let mut holds = holds.into_iter();
+                // asked at once: a row that changes in between would contradict itself
+                let pieces = entries.iter().flat_map(|e| e.pieces.iter().map(|piece| piece.condition.clone()));
+                let all: Vec<Arc<Pred>> = view.conditions().into_iter().chain(pieces).collect();
+                let of_view = view.conditions().len();
+                let holds = probe.on_row(q.ty, key, &all).await?.unwrap_or_else(|| vec![false; all.len()]);
+                let (view_holds, mut rest) = holds.split_at(of_view);
                 for entry in &mut entries {
-                    entry.holds = Some(holds.by_ref().take(entry.pieces.len()).collect());
+                    let (mine, others) = rest.split_at(entry.pieces.len());
+                    entry.holds = Some(mine.to_vec());
+                    rest = others;
                 }
-                probe.shown(q.ty, key, &view).await?
+                view.shown(view_holds)
             }
         };
         Ok(Case { q, probe, facts, records, view, fields, entries, shown })

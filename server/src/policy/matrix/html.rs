@@ -24,11 +24,13 @@ impl Matrix {
         );
         let _ = write!(out, "<style>\n{STYLE}</style>\n</head>\n<body>\n<header>\n<h1>Who sees what</h1>\n");
         let fields: usize = self.types.iter().map(|(ty, _)| ty.fields.len() - 1).sum();
+        let of = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
         let _ = writeln!(
             out,
-            "<p>{} seats, {} types, {fields} fields, on {}. Point at a cell, or move with the arrow keys, to read which policies decide.</p>",
-            self.seats.len(),
-            self.types.len(),
+            "<p>{}, {}, {}, on {}. Point at a cell, or move with the arrow keys, to read which policies decide.</p>",
+            of(self.seats.len(), "seat"),
+            of(self.types.len(), "type"),
+            of(fields, "field"),
             self.now
         );
         out.push_str("<ul class=\"legend\">\n");
