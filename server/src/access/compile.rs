@@ -20,10 +20,11 @@ use uuid::Uuid;
 
 use super::{
     convert::{Convert, SELF},
-    facts::{Agreement, Facts},
+    facts::{Agreement, Facts, FieldRow},
     pred::{Pred, always, and, given, never, not, or, tidy},
     roster::Seat,
     scope::in_force,
+    trace::{Part, Parts, Trace},
     treat::Treatment,
     view::{FieldView, TypeView, View, ViewClass},
 };
@@ -162,32 +163,29 @@ struct Compiler<'a> {
     memo: HashMap<Question, (Arc<Pred>, BTreeSet<Uuid>)>,
     /// The agreements that decide about the type at hand.
     deciding: BTreeSet<Uuid>,
+    /// What decides, kept if somebody asks why: by type and field.
+    trace: Option<Trace>,
 }
 
 pub fn compile(rules: &Rules, seat: &Seat, facts: Facts) -> Result<View, Refusal> {
-    let types = Compiler::new(rules, seat, &facts, false)?.types()?;
-    let class = ViewClass(Arc::new(types.iter().map(visible).collect()));
-    let slug = match facts.attributes.get("slug") {
-        Some(Value::String(Some(slug))) => slug.to_string(),
-        _ => facts.organisation.to_string(),
-    };
-    Ok(View {
-        id: View::next_id(),
-        name: format!("{slug}/{}", seat.role),
-        operator: seat.role == OPERATOR && facts.kinds.iter().any(|kind| kind == HOST),
-        seat: seat.clone(),
-        types,
-        class,
-        policies: rules.version,
-        version: facts.version,
-        edges: facts.edges,
-        holders: facts.holders,
-    })
+    Compiler::new(rules, seat, &facts)?.view(seat, &facts)
+}
+
+/// The same view, with what decides about each field.
+pub fn traced(rules: &Rules, seat: &Seat, facts: &Facts) -> Result<(View, Trace), Refusal> {
+    let mut compiler = Compiler { trace: Some(Trace::default()), ..Compiler::new(rules, seat, facts)? };
+    let view = compiler.view(seat, facts)?;
+    Ok((view, compiler.trace.unwrap_or_default()))
+}
+
+/// One type of the view, for questions of the kind "what if".
+pub fn one_type(rules: &Rules, seat: &Seat, facts: &Facts, ty: TypeId) -> Result<TypeView, Refusal> {
+    Compiler::new(rules, seat, facts)?.ty(CATALOGUE.ty(ty))
 }
 
 /// What is not forbidden to a seat, whatever it is permitted.
 pub fn ceiling(rules: &Rules, seat: &Seat, facts: &Facts) -> Result<Vec<TypeView>, Refusal> {
-    Compiler::new(rules, seat, facts, true)?.types()
+    Compiler { open: true, ..Compiler::new(rules, seat, facts)? }.types()
 }
 
 /// The fields that can be seen at all; with any of them goes the key.
@@ -200,15 +198,36 @@ pub fn visible(ty: &TypeView) -> BTreeSet<usize> {
 }
 
 impl<'a> Compiler<'a> {
-    fn new(rules: &'a Rules, seat: &Seat, facts: &'a Facts, open: bool) -> Result<Self, Refusal> {
+    fn new(rules: &'a Rules, seat: &Seat, facts: &'a Facts) -> Result<Self, Refusal> {
         let asker = Asker::new(rules, facts.organisation, &facts.attributes, &facts.kinds, &[&seat.role])
             .map_err(|e| Refusal::new(crate::policy::Place::file("schema.cedarschema"), e))?;
-        let (memo, deciding) = (HashMap::new(), BTreeSet::new());
-        Ok(Compiler { rules, asker, agreements: &facts.agreements, open, memo, deciding })
+        let (agreements, memo, deciding) = (&facts.agreements, HashMap::new(), BTreeSet::new());
+        Ok(Compiler { rules, asker, agreements, open: false, memo, deciding, trace: None })
     }
 
     fn types(&mut self) -> Result<Vec<TypeView>, Refusal> {
         CATALOGUE.types.iter().map(|ty| self.ty(ty)).collect()
+    }
+
+    fn view(&mut self, seat: &Seat, facts: &Facts) -> Result<View, Refusal> {
+        let types = self.types()?;
+        let class = ViewClass(Arc::new(types.iter().map(visible).collect()));
+        let slug = match facts.attributes.get("slug") {
+            Some(Value::String(Some(slug))) => slug.to_string(),
+            _ => facts.organisation.to_string(),
+        };
+        Ok(View {
+            id: View::next_id(),
+            name: format!("{slug}/{}", seat.role),
+            operator: seat.role == OPERATOR && facts.kinds.iter().any(|kind| kind == HOST),
+            seat: seat.clone(),
+            types,
+            class,
+            policies: self.rules.version,
+            version: facts.version,
+            edges: facts.edges,
+            holders: facts.holders.clone(),
+        })
     }
 
     fn ty(&mut self, ty: &Type) -> Result<TypeView, Refusal> {
@@ -219,8 +238,10 @@ impl<'a> Compiler<'a> {
         let rules = self.rules;
         for class in &rules.classes[ty.id.0] {
             let Some(left) = self.left(ty.id, class)? else { continue };
-            let forbid = or(self.conditions(ty.id, &left.forbids)?);
-            let legal = or(self.conditions(ty.id, &left.legal)?);
+            let parts = |compiler: &mut Self, left| compiler.parts(ty.id, left).map(Arc::<[Part]>::from);
+            let (forbids, legal) = (parts(self, &left.forbids)?, parts(self, &left.legal)?);
+            let forbid = or(forbids.iter().map(|part| part.condition.clone()));
+            let by_law = or(legal.iter().map(|part| part.condition.clone()));
             let open = not(forbid.clone());
             for &field in &class.fields {
                 let mut levels: BTreeMap<(u8, i64), (Treatment, Arc<Pred>)> = BTreeMap::new();
@@ -228,15 +249,18 @@ impl<'a> Compiler<'a> {
                     let slot = levels.entry(shown.fullness()).or_insert_with(|| (shown, never()));
                     slot.1 = or([slot.1.clone(), p]);
                 };
-                let mut permitted = Vec::new();
-                for (shown, p) in self.permits(ty, &ty.fields[field], &left)? {
-                    permitted.push(p.clone());
-                    grant(shown, and([p, open.clone()]));
+                let permits = if self.open { Vec::new() } else { self.permits(ty, &ty.fields[field], &left)? };
+                let granted = permits.iter().filter_map(|part| Some((part.shown?, part.condition.clone())));
+                for (shown, p) in granted.chain(self.open.then(|| (Treatment::Full, always()))) {
+                    grant(shown, and([p.clone(), open.clone()]));
+                    gates.entry(forbid.clone()).or_default().push(p);
                 }
-                grant(Treatment::Full, legal.clone());
-                gates.entry(forbid.clone()).or_default().extend(permitted);
-                gates.entry(never()).or_default().push(legal.clone());
+                grant(Treatment::Full, by_law.clone());
+                gates.entry(never()).or_default().push(by_law.clone());
                 view.fields[field] = levels_of(levels);
+                if let Some(trace) = &mut self.trace {
+                    trace.note(ty.id, field, Parts { permits, forbids: forbids.clone(), legal: legal.clone() });
+                }
             }
         }
         let row = or(gates.into_iter().map(|(forbid, permits)| and([or(permits), not(forbid)])));
@@ -258,38 +282,52 @@ impl<'a> Compiler<'a> {
         let mine = |legal: bool| class.rules.iter().filter(move |r| r.legal == legal && self.asker.meant_by(&r.policy));
         let permits = |rules: &[&Arc<Rule>]| rules.iter().any(|r| r.policy.effect() == Effect::Permit);
         let (usual, legal): (Vec<_>, Vec<_>) = (mine(false).collect(), mine(true).collect());
-        let permitted = self.open || permits(&usual);
-        if !permitted && legal.is_empty() {
+        // who asks why wants to hear of the forbids, too, that stand before what nothing permits
+        let wanted = self.open || self.trace.is_some() || permits(&usual);
+        if !wanted && legal.is_empty() {
             return Ok(None);
         }
         let left = |rules: &[&'r Arc<Rule>]| match rules.is_empty() {
             true => Ok(Vec::new()),
             false => self.asker.leave(self.rules, ty, &class.action, rules),
         };
-        let usual = if permitted { left(&usual)? } else { Vec::new() };
+        let usual = if wanted { left(&usual)? } else { Vec::new() };
         let (permits, forbids) = usual.into_iter().partition(|(r, _)| r.policy.effect() == Effect::Permit);
         Ok(Some(Left { permits, forbids, legal: left(&legal)? }))
     }
 
     /// What the permits give for one field: how it is shown, and in which rows.
-    fn permits(&mut self, ty: &Type, field: &Field, left: &Left<'_>) -> Result<Vec<(Treatment, Arc<Pred>)>, Refusal> {
-        if self.open {
-            return Ok(vec![(Treatment::Full, always())]);
-        }
+    fn permits(&mut self, ty: &Type, field: &Field, left: &Left<'_>) -> Result<Vec<Part>, Refusal> {
         let mut out = Vec::new();
         for (rule, expr) in &left.permits {
+            let part = |shown: Option<Treatment>, condition: Arc<Pred>, agreement: Option<Uuid>| Part {
+                rule: Arc::clone(rule),
+                left: expr.clone(),
+                agreement,
+                shown,
+                condition,
+            };
             match rule.shown {
                 Shown::Hidden => {}
                 Shown::As(shown) if shown.fits(field) => {
-                    out.push((shown, self.condition(ty.id, rule, expr.as_deref(), None)?));
+                    out.push(part(Some(shown), self.condition(ty.id, rule, expr.as_deref(), None)?, None));
                 }
                 Shown::As(_) => {}
                 Shown::ByAgreement => {
                     for agreement in self.agreements {
-                        let Some(shown) = agreed(agreement, ty, field).filter(|t| t.fits(field)) else { continue };
+                        let shown = agreed(agreement, ty, field).filter(|t| t.fits(field));
+                        if shown.is_none() && self.trace.is_none() {
+                            continue;
+                        }
                         let p = self.condition(ty.id, rule, expr.as_deref(), Some(agreement))?;
-                        self.deciding.insert(agreement.id);
-                        out.push((shown, and([in_force(Some(agreement.from), agreement.until), p])));
+                        if shown.is_some() {
+                            self.deciding.insert(agreement.id);
+                        }
+                        let p = and([in_force(Some(agreement.from), agreement.until), p]);
+                        out.push(part(shown, p, Some(agreement.id)));
+                    }
+                    if self.agreements.is_empty() && self.trace.is_some() {
+                        out.push(part(None, never(), None));
                     }
                 }
             }
@@ -297,8 +335,14 @@ impl<'a> Compiler<'a> {
         Ok(out)
     }
 
-    fn conditions(&mut self, ty: TypeId, left: &[Remains<'_>]) -> Result<Vec<Arc<Pred>>, Refusal> {
-        left.iter().map(|(rule, expr)| self.condition(ty, rule, expr.as_deref(), None)).collect()
+    fn parts(&mut self, ty: TypeId, left: &[Remains<'_>]) -> Result<Vec<Part>, Refusal> {
+        let mut out = Vec::with_capacity(left.len());
+        for (rule, expr) in left {
+            let condition = self.condition(ty, rule, expr.as_deref(), None)?;
+            let (rule, left) = (Arc::clone(rule), expr.clone());
+            out.push(Part { rule, left, agreement: None, shown: None, condition });
+        }
+        Ok(out)
     }
 
     fn condition(
@@ -328,12 +372,17 @@ impl<'a> Compiler<'a> {
 /// How the agreement shows the field; one that it does not name stays hidden. Two of its rows may mean
 /// one field, by name and by column: the one that shows less counts.
 fn agreed(agreement: &Agreement, ty: &Type, field: &Field) -> Option<Treatment> {
-    let is_type =
-        |object: &str| object == ty.singular() || object == ty.table || ty.scope.is_some_and(|s| s.object == object);
-    let said =
-        agreement.fields.iter().filter(|f| is_type(&f.object) && (f.field == field.name || f.field == field.column));
-    let said: Option<Vec<Treatment>> = said.map(|f| f.treatment).collect();
+    let said: Option<Vec<Treatment>> =
+        agreement.fields.iter().filter(|row| speaks_of(row, ty, field)).map(|row| row.treatment).collect();
     said?.into_iter().min_by_key(|t| t.fullness())
+}
+
+/// Whether an agreement's row means this field.
+pub fn speaks_of(row: &FieldRow, ty: &Type, field: &Field) -> bool {
+    let is_type = row.object == ty.singular()
+        || row.object == ty.table
+        || ty.scope.is_some_and(|scope| scope.object == row.object);
+    is_type && (row.field == field.name || row.field == field.column)
 }
 
 fn levels_of(levels: BTreeMap<(u8, i64), (Treatment, Arc<Pred>)>) -> FieldView {

@@ -10,7 +10,7 @@ use entities::{
 };
 use sea_orm::{
     AccessMode, ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel,
-    IsolationLevel, Iterable, QueryFilter, Statement, TransactionTrait, Value,
+    IsolationLevel, Iterable, QueryFilter, QueryOrder, Statement, TransactionTrait, Value,
 };
 use serde_json::Value as Json;
 use uuid::Uuid;
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::error::{Error, Result};
 
-#[derive(Clone, Debug)]
+#[derive(Debug, Clone)]
 pub struct Facts {
     pub version: i64,
     pub organisation: Uuid,
@@ -188,19 +188,9 @@ async fn agreements(
     let terms = rows.iter().map(|a| (Some(a.valid_from), a.valid_to));
     let terms = terms.chain(scopes.iter().map(|s| (s.valid_from, s.valid_to)));
     instants.extend(terms.flat_map(|(from, until)| [from, until]).flatten());
-    let in_force = |from: Option<Instant>, until: Option<Instant>| {
-        from.is_none_or(|from| from <= now) && until.is_none_or(|until| now < until)
-    };
-    let agreements = rows.into_iter().filter(|a| in_force(Some(a.valid_from), a.valid_to)).map(|a| Agreement {
-        id: a.id,
-        from: millis(a.valid_from),
-        until: a.valid_to.map(millis),
-        scopes: scopes
-            .iter()
-            .filter(|s| s.agreement_id == a.id && in_force(s.valid_from, s.valid_to))
-            .map(scope_row)
-            .collect(),
-        fields: fields.iter().filter(|f| f.agreement_id == a.id).map(field_row).collect(),
+    let agreements = rows.iter().filter(|a| runs(now, Some(a.valid_from), a.valid_to)).map(|a| {
+        let scopes = scopes.iter().filter(|s| runs(now, s.valid_from, s.valid_to));
+        terms_of(a, scopes, &fields)
     });
     Ok(agreements.collect())
 }
@@ -220,6 +210,77 @@ async fn delegated(tx: &DatabaseTransaction, from: Uuid, to: Uuid) -> Result<Vec
 
 fn names(list: &Json) -> Vec<String> {
     list.as_array().into_iter().flatten().filter_map(|name| Some(name.as_str()?.to_owned())).collect()
+}
+
+fn runs(now: Instant, from: Option<Instant>, until: Option<Instant>) -> bool {
+    from.is_none_or(|from| from <= now) && until.is_none_or(|until| now < until)
+}
+
+fn terms_of<'a>(
+    row: &sharing_agreement::Model,
+    scopes: impl Iterator<Item = &'a agreement_scope::Model>,
+    fields: &[agreement_field::Model],
+) -> Agreement {
+    Agreement {
+        id: row.id,
+        from: millis(row.valid_from),
+        until: row.valid_to.map(millis),
+        scopes: scopes.filter(|s| s.agreement_id == row.id).map(scope_row).collect(),
+        fields: fields.iter().filter(|f| f.agreement_id == row.id).map(field_row).collect(),
+    }
+}
+
+/// An agreement whatever its state, with all of its scopes: for whoever asks why it shows nothing.
+#[derive(Debug, Clone)]
+pub struct Record {
+    pub title: String,
+    pub status: String,
+    pub from: Instant,
+    pub until: Option<Instant>,
+    pub signed_by_grantor: bool,
+    pub signed_by_grantee: bool,
+    pub terms: Agreement,
+}
+
+impl Record {
+    /// All that others give this organisation, the newest last.
+    pub async fn all(db: &Db, grantee: Uuid) -> Result<Vec<Self>> {
+        use sharing_agreement::Column as A;
+        let rows = sharing_agreement::Entity::find()
+            .filter(A::GranteeId.eq(grantee))
+            .order_by_asc(A::ValidFrom)
+            .order_by_asc(A::Id)
+            .all(db.orm())
+            .await?;
+        let ids: Vec<Uuid> = rows.iter().map(|a| a.id).collect();
+        let scopes = agreement_scope::Entity::find()
+            .filter(agreement_scope::Column::AgreementId.is_in(ids.clone()))
+            .order_by_asc(agreement_scope::Column::Id)
+            .all(db.orm())
+            .await?;
+        let fields = agreement_field::Entity::find()
+            .filter(agreement_field::Column::AgreementId.is_in(ids))
+            .order_by_asc(agreement_field::Column::Id)
+            .all(db.orm())
+            .await?;
+        let record = |row: sharing_agreement::Model| Record {
+            terms: terms_of(&row, scopes.iter(), &fields),
+            title: row.title,
+            status: row.status,
+            from: row.valid_from,
+            until: row.valid_to,
+            signed_by_grantor: row.signed_by_grantor_id.is_some(),
+            signed_by_grantee: row.signed_by_grantee_id.is_some(),
+        };
+        Ok(rows.into_iter().map(record).collect())
+    }
+
+    pub fn in_force(&self, now: Instant) -> bool {
+        self.status == "active"
+            && self.signed_by_grantor
+            && self.signed_by_grantee
+            && runs(now, Some(self.from), self.until)
+    }
 }
 
 fn scope_row(row: &agreement_scope::Model) -> ScopeRow {

@@ -182,6 +182,12 @@ pub async fn all_seats(db: &Db, now: Instant) -> Result<Vec<TakenSeat>> {
     Ok(seats)
 }
 
+/// Everybody who can take the seat now, by slug.
+pub async fn people(db: &Db, seat: &Seat, now: Instant) -> Result<Vec<(String, Uuid)>> {
+    let holders = holders(db, Some(seat.organisation), now).await?;
+    Ok(holders.into_iter().filter(|h| h.role == seat.role).map(|h| (h.slug, h.principal)).collect())
+}
+
 struct Holder {
     organisation: Uuid,
     principal: Uuid,

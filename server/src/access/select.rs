@@ -331,6 +331,12 @@ fn filter<'a>(conditions: impl Iterator<Item = &'a String>) -> String {
 }
 
 impl Statement {
+    /// What the operator's tools ask past the views.
+    pub(super) fn written(sql: Sql) -> Self {
+        let text = sql.assemble(&sql.text);
+        Statement { sql: text, binds: sql.binds, pace: Pace::default() }
+    }
+
     /// Slots from `base` on were given out before it was known where they begin.
     pub fn shift_slots(&mut self, base: usize, start: usize) {
         for bind in &mut self.binds {

@@ -1,27 +1,130 @@
-//! `entente policy check`, `matrix` and `schema`
+//! `entente policy …`: what policies say, what they do on a database, and why.
 
-use clap::Subcommand;
+use std::{collections::BTreeMap, path::PathBuf};
+
+use clap::{Args, Subcommand};
+use entities::Instant;
+use serde::Serialize;
 
 use super::{Settings, say};
 use crate::{
-    access::{Gate, roster},
-    catalogue::CATALOGUE,
+    access::{
+        connect::Db,
+        key,
+        probe::Probe,
+        roster::{self, SeatName},
+    },
+    catalogue::{CATALOGUE, Type},
+    clock::Clock,
+    config::Config,
+    demo::Passing,
     error::{Error, Result},
-    policy::{Rules, SCHEMA_TEXT, matrix::Matrix},
+    graphql::Codec,
+    policy::{
+        Rules, SCHEMA_TEXT, diff, expect,
+        explain::{Question, explain},
+        matrix::{Format, Matrix},
+        row,
+    },
 };
+
+/// The moment of the passing world, if none is configured: that of the shipped expectations.
+const WORLD: &str = "2026-06-15T10:00:00Z";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Policy {
     /// Parse and validate the policies, and refuse what cannot become SQL: file, line and reason
     Check,
+    /// Try the expectations beside the policies, on a demo world built for it
+    Test(Test),
+    /// Why a seat can, or cannot: the deciding policies and agreements, and what would have to change
+    Explain(Explain),
+    /// What one policy set shows and another does not, per seat, with numbers of rows; code 1 if there is more
+    Diff(Diff),
     /// What every seat sees of every field: full, treated, depending on the row, or hidden
     Matrix {
         /// Of this type only
         #[arg(long = "type", value_name = "TYPE")]
         ty: Option<String>,
+        #[arg(long, value_enum, default_value = "text")]
+        format: Format,
+        #[command(flatten)]
+        world: World,
     },
     /// Print the Cedar schema that policies are written against
     Schema,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Test {
+    /// On the configured database, which must hold a demo world
+    #[arg(long)]
+    live: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Diff {
+    /// A folder of policies, or a git revision of the folder that `--policies` names [default of that: policies]
+    #[arg(value_name = "OLD")]
+    old: String,
+    #[arg(value_name = "NEW")]
+    new: String,
+    #[command(flatten)]
+    world: World,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Explain {
+    /// Who asks: `organisation/role` or `organisation/role/user`
+    #[arg(long = "as", value_name = "SEAT")]
+    seat: String,
+    /// `Customer`, or `Customer.name`
+    #[arg(value_name = "TYPE[.field]")]
+    what: String,
+    /// The row: an id as the hub gives it to the seat, a key, a name or number, or `field=value,…`
+    #[arg(value_name = "ROW")]
+    row: Option<String>,
+    /// At another moment than now: 2026-09-01T09:00:00Z
+    #[arg(long, value_name = "INSTANT")]
+    at: Option<String>,
+    #[command(flatten)]
+    world: World,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct World {
+    /// On the demo world, built anew in a temporary file, instead of the configured database
+    #[arg(long)]
+    demo: bool,
+}
+
+/// The database that is asked, with its clock.
+struct Ground {
+    config: Config,
+    db: Db,
+    clock: Clock,
+    /// Kept as long as it is asked.
+    _passing: Option<Passing>,
+}
+
+impl World {
+    async fn open(&self, settings: &Settings) -> Result<Ground> {
+        if !self.demo {
+            let (config, db) = settings.database().await?;
+            let clock = config.clock();
+            return Ok(Ground { config, db, clock, _passing: None });
+        }
+        let config = settings.load()?;
+        let now: Instant = config.clock.map_or_else(|| WORLD.parse(), Ok).map_err(|_| Error::internal("no moment"))?;
+        let passing = Passing::at(now).await?;
+        Ok(Ground { config, db: passing.db.clone(), clock: passing.clock.clone(), _passing: Some(passing) })
+    }
 }
 
 impl Policy {
@@ -33,22 +136,111 @@ impl Policy {
                 Err(Error::Usage(report)) => Err(Error::Refused(report)),
                 Err(other) => Err(other),
             },
-            Policy::Matrix { ty } => {
-                let only = match &ty {
-                    None => None,
-                    Some(name) => Some(CATALOGUE.by_name(name).ok_or_else(|| {
-                        let known: Vec<&str> = CATALOGUE.types.iter().map(|t| t.name).collect();
-                        Error::usage(format!("there is no type `{name}`, the types are {}", known.join(", ")))
-                    })?),
-                };
-                let (config, db) = settings.database().await?;
-                let clock = config.clock();
-                let now = clock.now();
-                let seats = roster::all_seats(&db, now).await?;
-                let gate = Gate::open(db, config.policies, clock).await?;
-                say(&Matrix::of(&gate, &seats, only, now).await?.text())
+            Policy::Test(test) => test.run(settings).await,
+            Policy::Explain(explain) => explain.run(settings).await,
+            Policy::Diff(diff) => diff.run(settings).await,
+            Policy::Matrix { ty, format, world } => {
+                let only = ty.as_deref().map(named).transpose()?;
+                let ground = world.open(settings).await?;
+                let rules = Rules::load(ground.config.policies.as_deref())?;
+                let now = ground.clock.now();
+                let seats = roster::all_seats(&ground.db, now).await?;
+                say(&Matrix::of(&ground.db, &rules, &seats, only, now).await?.print(format))
             }
             Policy::Schema => say(&SCHEMA_TEXT),
         }
     }
+}
+
+impl Test {
+    async fn run(self, settings: &Settings) -> Result<()> {
+        let config = settings.load()?;
+        let rules = Rules::load(config.policies.as_deref())?;
+        let all = expect::read(config.policies.as_deref())?;
+        let ground = World { demo: !self.live }.open(settings).await?;
+        let shown = if self.live { "" } else { " --demo" };
+        let failures = expect::run(&ground.db, &rules, ground.clock.now(), &all, shown).await?;
+        if !failures.is_empty() {
+            let count = format!("{} of {} expectations fail", failures.len(), all.len());
+            return Err(Error::refused(format!("{count}\n{}", failures.join("\n"))));
+        }
+        let mut rules: BTreeMap<&str, usize> = BTreeMap::new();
+        for expectation in &all {
+            *rules.entry(expectation.rule.as_str()).or_default() += 1;
+        }
+        let mut rules: Vec<_> = rules.into_iter().collect();
+        // R2 before R10
+        rules.sort_by_key(|(rule, _)| (rule.len(), *rule));
+        let rules: Vec<String> = rules.into_iter().map(|(rule, count)| format!("{rule} {count}")).collect();
+        say(&format!("{} expectations hold: {}\n", all.len(), rules.join(", ")))
+    }
+}
+
+impl Diff {
+    async fn run(self, settings: &Settings) -> Result<()> {
+        let at = settings.load()?.policies.unwrap_or_else(|| PathBuf::from("policies"));
+        let old = diff::rules(&self.old, &diff::read(&self.old, &at)?)?;
+        let new = diff::rules(&self.new, &diff::read(&self.new, &at)?)?;
+        let ground = self.world.open(settings).await?;
+        let now = ground.clock.now();
+        let diff = diff::diff(&ground.db, (&self.old, &old), (&self.new, &new), now).await?;
+        if self.json {
+            say(&json(&diff)?)?
+        } else {
+            say(&diff.text())?
+        }
+        if diff.gains() {
+            return Err(Error::refused(format!("`{}` shows more than `{}`, have it reviewed", self.new, self.old)));
+        }
+        Ok(())
+    }
+}
+
+impl Explain {
+    async fn run(self, settings: &Settings) -> Result<()> {
+        let (ty, field) = match self.what.split_once('.') {
+            None => (named(&self.what)?, None),
+            Some((ty, field)) => {
+                let ty = named(ty)?;
+                let index = ty.field_index(field).filter(|field| *field > 0);
+                let known: Vec<&str> = ty.fields.iter().skip(1).map(|f| f.name.as_str()).collect();
+                let unknown =
+                    || Error::usage(format!("{} has no field `{field}`, its fields are {}", ty.name, known.join(", ")));
+                (ty, Some(index.ok_or_else(unknown)?))
+            }
+        };
+        let name: SeatName = self.seat.parse()?;
+        let ground = self.world.open(settings).await?;
+        let at = self.at.as_ref().map(|at| {
+            at.parse().map_err(|_| Error::usage(format!("`{at}` is no instant, write 2026-09-01T09:00:00Z")))
+        });
+        let (db, now) = (&ground.db, at.transpose()?.unwrap_or_else(|| ground.clock.now()));
+        let (seat, person) = roster::resolve(db, &self.seat, now).await?;
+        let row = match &self.row {
+            None => None,
+            Some(text) => {
+                let seal = key::keys(db, &ground.clock).await?.seal;
+                let ids = Codec::new(&seal, seat.organisation);
+                Some(row::find(&Probe::new(db, person, now), &ids, ty, text).await?)
+            }
+        };
+        let rules = Rules::load(ground.config.policies.as_deref())?;
+        let others = roster::all_seats(db, now).await?;
+        let question =
+            Question { db, rules: &rules, name: &name, seat: &seat, person, now, ty, field, row, others: &others };
+        let explanation = explain(&question).await?;
+        if self.json { say(&json(&explanation)?) } else { say(&explanation.text()) }
+    }
+}
+
+fn named(name: &str) -> Result<&'static Type> {
+    CATALOGUE.by_name(name).ok_or_else(|| {
+        let known: Vec<&str> = CATALOGUE.types.iter().map(|t| t.name).collect();
+        Error::usage(format!("there is no type `{name}`, the types are {}", known.join(", ")))
+    })
+}
+
+fn json(value: &impl Serialize) -> Result<String> {
+    let text = serde_json::to_string_pretty(value).map_err(|cause| Error::internal(cause.to_string()))?;
+    Ok(text + "\n")
 }

@@ -14,10 +14,41 @@ mod seed;
 mod stock;
 mod supply;
 
+use entities::Instant;
 use sea_orm::{EntityTrait, IntoActiveModel};
+use tempfile::TempDir;
 
 use self::{cast::Cast, customers::Customers, products::Products, seed::Seed};
-use crate::{access::load::Load, clock::Clock, error::Result};
+use crate::{
+    access::{
+        connect::{DatabaseUrl, Db, Opening},
+        load::Load,
+    },
+    clock::Clock,
+    error::{Error, Result},
+};
+
+/// A world of its own in a temporary file, which goes with this value; its clock stands still.
+pub struct Passing {
+    pub db: Db,
+    pub clock: Clock,
+    _folder: TempDir,
+}
+
+impl Passing {
+    pub async fn at(now: Instant) -> Result<Self> {
+        let folder = TempDir::with_prefix("entente-")
+            .map_err(|cause| Error::usage(format!("cannot make a temporary folder ({cause})")))?;
+        let url = DatabaseUrl::sqlite(folder.path().join("world.db"));
+        let db = Db::open_as(&url, Opening { durable: false, ..Opening::default() }).await?;
+        db.migrate_up().await?;
+        let clock = Clock::held(now);
+        let mut load = db.load().await?;
+        build(&mut load, &clock).await?;
+        load.commit().await?;
+        Ok(Passing { db, clock, _folder: folder })
+    }
+}
 
 /// Writes the world; the caller commits.
 pub async fn build(load: &mut Load, clock: &Clock) -> Result<()> {

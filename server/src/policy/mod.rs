@@ -2,7 +2,14 @@
 //! and sorted by what it speaks of. A set that cannot be compiled to SQL is never taken.
 
 mod check;
+#[expect(clippy::disallowed_methods, reason = "a tool of the operator, no door")]
+pub mod diff;
+#[expect(clippy::disallowed_methods, reason = "a tool of the operator, no door")]
+pub mod expect;
+#[expect(clippy::disallowed_methods, reason = "a tool of the operator, no door")]
+pub mod explain;
 pub mod matrix;
+pub mod row;
 pub mod schema;
 mod source;
 

@@ -26,7 +26,7 @@ impl Place {
         Place { file: file.to_string(), line: 1 }
     }
 
-    fn at(file: &str, text: &str, offset: usize) -> Self {
+    pub fn at(file: &str, text: &str, offset: usize) -> Self {
         let before = text.as_bytes().iter().take(offset).filter(|b| **b == b'\n').count();
         Place { file: file.to_string(), line: before + 1 }
     }
@@ -60,11 +60,7 @@ impl fmt::Display for Refusal {
 /// File name and text, sorted by name.
 pub fn read(folder: Option<&Path>) -> Result<Vec<(String, String)>> {
     let mut files = match folder {
-        None => SHIPPED
-            .files()
-            .filter_map(|f| Some((f.path().to_str()?.to_string(), f.contents_utf8()?.to_string())))
-            .filter(|(name, _)| name.ends_with(".cedar"))
-            .collect::<Vec<_>>(),
+        None => shipped("", ".cedar"),
         Some(folder) => read_folder(folder)?,
     };
     if files.is_empty() {
@@ -73,6 +69,15 @@ pub fn read(folder: Option<&Path>) -> Result<Vec<(String, String)>> {
     }
     files.sort();
     Ok(files)
+}
+
+/// Name and text of the files inside the binary that stand in this folder and end so.
+pub fn shipped(folder: &str, end: &str) -> Vec<(String, String)> {
+    let folder = if folder.is_empty() { Some(&SHIPPED) } else { SHIPPED.get_dir(folder) };
+    let files = folder.into_iter().flat_map(|folder| folder.files());
+    let named = files
+        .filter_map(|file| Some((file.path().file_name()?.to_str()?.to_string(), file.contents_utf8()?.to_string())));
+    named.filter(|(name, _)| name.ends_with(end)).collect()
 }
 
 fn read_folder(folder: &Path) -> Result<Vec<(String, String)>> {

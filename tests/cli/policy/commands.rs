@@ -1,12 +1,14 @@
-//! `entente policy` and `entente schema`.
+//! `entente policy check`, `matrix` and `schema`, and `entente schema`.
 
 use std::fs;
+
+use entente::catalogue::CATALOGUE;
 
 use crate::harness::{Hub, entente, repository, tests};
 
 tests! {
     alone: the_shipped_policies_hold, what_is_wrong_is_told_with_its_place, schemas_are_printed;
-    reading: a_seat_has_a_schema_of_its_own, the_matrix_names_every_seat;
+    reading: a_seat_has_a_schema_of_its_own, the_matrix_names_every_seat, the_matrix_is_one_page;
 }
 
 async fn the_shipped_policies_hold() {
@@ -65,4 +67,45 @@ async fn the_matrix_names_every_seat(hub: Hub) {
     }
     let said = hub.cli(&["policy", "matrix", "--type", "Custommer"]).run().await;
     assert!(said.sentence(2).starts_with("there is no type `Custommer`"), "{}", said.stderr);
+}
+
+async fn the_matrix_is_one_page(hub: Hub) {
+    let matrix = |format: &'static str| hub.cli(&["policy", "matrix", "--format", format]);
+    let page = matrix("html").run().await.good();
+    let types = CATALOGUE.types.len();
+    assert_eq!(page.matches("<details open id=").count(), types);
+    let seats = page.matches("<th class=\"role").count() / (types + 1);
+    let fields: usize = CATALOGUE.types.iter().map(|ty| ty.fields.len() - 1).sum();
+    assert_eq!(
+        page.matches(" data-told=").count(),
+        seats * (fields + types),
+        "a cell for each field and seat, and a bar"
+    );
+    // nothing is fetched, and nothing of a policy can become markup
+    for word in ["src=", "http:", "https:", "@import", "url("] {
+        assert!(!page.contains(word), "{word}");
+    }
+    for told in [
+        "Customer.postcode as bergmann/partner_sales: if prefix:2; by customer.distributor-agreed; restricted by ",
+        "Customer.creditLimit as nordwind/finance: in full; by customer.finance; restricted by nda.existence",
+        "Customer.street as aqua-seals/partner_planner: unknown; no policy permits it",
+    ] {
+        assert!(page.contains(told), "{told}");
+    }
+    let mut open: Vec<&str> = Vec::new();
+    for tag in page.split('<').skip(1).filter(|tag| !tag.starts_with('!')) {
+        let name = tag.trim_start_matches('/').split([' ', '>', '\n']).next().unwrap();
+        match tag.starts_with('/') {
+            true => assert_eq!(open.pop(), Some(name), "tags close in turn"),
+            false if ["meta", "br"].contains(&name) => {}
+            false => open.push(name),
+        }
+    }
+    assert!(open.is_empty(), "{open:?}");
+
+    let markdown = matrix("markdown").run().await.good();
+    assert_eq!(markdown.matches("\n## ").count(), types);
+    assert!(markdown.contains("\n| postcode | PER |") && markdown.contains(" ◐ if prefix:2 |"), "{markdown}");
+    let said = matrix("pdf").run().await;
+    assert_eq!(said.code, Some(2), "{}", said.stderr);
 }

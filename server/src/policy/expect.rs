@@ -1,0 +1,234 @@
+//! Expectations: who sees what of which rows, and why, in small files beside the policies. They speak of
+//! the demo world; what differs is told with file and line.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs,
+    path::Path,
+};
+
+use entities::Instant;
+use serde::Deserialize;
+use toml::Spanned;
+use uuid::Uuid;
+
+use super::{Place, Rules, row, source};
+use crate::{
+    access::{
+        Treatment, View,
+        compile::compile,
+        connect::Db,
+        facts::Facts,
+        pred::{Pred, and},
+        probe::Probe,
+        roster,
+    },
+    catalogue::{CATALOGUE, Type},
+    error::{Error, Result},
+};
+
+/// The folder of expectations in a folder of policies.
+const FOLDER: &str = "tests";
+/// How many rows one expectation may speak of.
+const ROWS: usize = 1000;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    expect: Vec<Spanned<Written>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    rule: String,
+    #[serde(rename = "as")]
+    seat: String,
+    of: String,
+    #[serde(default, rename = "where")]
+    row: BTreeMap<String, toml::Value>,
+    is: String,
+    why: String,
+    at: Option<String>,
+}
+
+pub struct Expectation {
+    place: Place,
+    /// Which rule it tries: `R4`.
+    pub rule: String,
+    seat: String,
+    of: String,
+    ty: &'static Type,
+    field: Option<usize>,
+    /// Which rows; empty: it speaks of the type.
+    row: Vec<(String, String)>,
+    is: String,
+    why: String,
+    at: Option<Instant>,
+}
+
+/// Those that are shipped, or those in the folder.
+pub fn read(policies: Option<&Path>) -> Result<Vec<Expectation>> {
+    let mut files = match policies {
+        None => source::shipped(FOLDER, ".toml"),
+        Some(folder) => read_folder(&folder.join(FOLDER))?,
+    };
+    files.sort();
+    let mut out = Vec::new();
+    for (name, text) in files {
+        out.extend(parse(&format!("{FOLDER}/{name}"), &text)?);
+    }
+    if out.is_empty() {
+        let folder =
+            policies.map_or_else(|| "the binary".into(), |folder| format!("`{}`", folder.join(FOLDER).display()));
+        return Err(Error::usage(format!("no expectations in {folder}, write some as policies/README.md says")));
+    }
+    Ok(out)
+}
+
+fn read_folder(folder: &Path) -> Result<Vec<(String, String)>> {
+    let unreadable = |cause: std::io::Error| {
+        Error::usage(format!("cannot read the expectations in `{}` ({cause})", folder.display()))
+    };
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            files.push((name, fs::read_to_string(&path).map_err(unreadable)?));
+        }
+    }
+    Ok(files)
+}
+
+fn parse(file: &str, text: &str) -> Result<Vec<Expectation>> {
+    let read: File = toml::from_str(text).map_err(|error| {
+        let place = Place::at(file, text, error.span().map_or(0, |span| span.start));
+        Error::usage(format!("{place}: {}", error.message()))
+    })?;
+    read.expect
+        .into_iter()
+        .map(|written| {
+            let place = Place::at(file, text, written.span().start);
+            checked(place.clone(), written.into_inner()).map_err(|why| Error::usage(format!("{place}: {why}")))
+        })
+        .collect()
+}
+
+fn checked(place: Place, written: Written) -> std::result::Result<Expectation, String> {
+    let (ty, field) = match written.of.split_once('.') {
+        None => (written.of.as_str(), None),
+        Some((ty, field)) => (ty, Some(field)),
+    };
+    let ty = CATALOGUE.by_name(ty).ok_or_else(|| format!("there is no type `{ty}`"))?;
+    let index = |field: &str| ty.field_index(field).ok_or_else(|| format!("{} has no field `{field}`", ty.name));
+    let field = field.map(index).transpose()?;
+    let words = match (field, written.row.is_empty()) {
+        (_, true) => &["known", "unknown"][..],
+        (None, false) => &["seen", "absent"],
+        (Some(_), false) => &["hidden", "absent", "unknown"],
+    };
+    let treatment = || {
+        let (name, parameter) = written.is.split_once(':').map_or((written.is.as_str(), None), |(n, p)| (n, Some(p)));
+        field.is_some() && !written.row.is_empty() && matches!(Treatment::parse(name, parameter), Ok(Some(_)))
+    };
+    if !words.contains(&written.is.as_str()) && !treatment() {
+        let shown = if words.len() == 3 { "full, a treatment as `prefix:2`, " } else { "" };
+        return Err(format!("`is = \"{}\"` cannot be, here it is {shown}{}", written.is, words.join(" or ")));
+    }
+    let at = written
+        .at
+        .map(|at| at.parse().map_err(|_| format!("`at = \"{at}\"` is no instant, write 2026-06-15T10:00:00Z")));
+    let plain = |(path, value): (String, toml::Value)| match value {
+        toml::Value::String(text) => Ok((path, text)),
+        toml::Value::Integer(number) => Ok((path, number.to_string())),
+        toml::Value::Boolean(flag) => Ok((path, flag.to_string())),
+        other => Err(format!("`{path}` is compared with a {}, write a text, a number or a flag", other.type_str())),
+    };
+    Ok(Expectation {
+        place,
+        rule: written.rule,
+        seat: written.seat,
+        of: written.of.clone(),
+        ty,
+        field,
+        row: written.row.into_iter().map(plain).collect::<std::result::Result<_, String>>()?,
+        is: written.is,
+        why: written.why,
+        at: at.transpose()?,
+    })
+}
+
+/// Tries all of them; the failures, each in a few lines. `ground` is how `policy explain` finds the same rows.
+pub async fn run(db: &Db, rules: &Rules, now: Instant, all: &[Expectation], ground: &str) -> Result<Vec<String>> {
+    let mut views: HashMap<(&str, Instant), (View, Uuid)> = HashMap::new();
+    let mut failures = Vec::new();
+    for expectation in all {
+        let at = expectation.at.unwrap_or(now);
+        let told = |error: Error| Error::usage(format!("{}: {error}", expectation.place));
+        if !views.contains_key(&(expectation.seat.as_str(), at)) {
+            let (seat, person) = roster::resolve(db, &expectation.seat, at).await.map_err(told)?;
+            let facts = Facts::read(db, &seat, at).await?;
+            let view = compile(rules, &seat, facts).map_err(|why| Error::usage(why.to_string()))?;
+            views.insert((&expectation.seat, at), (view, person));
+        }
+        let Some((view, person)) = views.get(&(expectation.seat.as_str(), at)) else { continue };
+        let got = expectation.got(view, &Probe::new(db, *person, at)).await.map_err(told)?;
+        if got != expectation.is {
+            failures.push(expectation.failure(&got, ground));
+        }
+    }
+    Ok(failures)
+}
+
+impl Expectation {
+    /// What is shown, in a word; different words for different rows are told with their counts.
+    async fn got(&self, view: &View, probe: &Probe) -> Result<String> {
+        let of = view.of(self.ty.id);
+        if self.row.is_empty() {
+            let known = self.field.map_or_else(|| view.sees_type(self.ty.id), |field| view.sees(self.ty.id, field));
+            return Ok(if known { "known" } else { "unknown" }.into());
+        }
+        let terms = self.row.iter().map(|(path, value)| row::condition(self.ty, path, value, probe.now));
+        let condition: Pred = Pred::clone(&and(terms.collect::<Result<Vec<_>>>()?));
+        let rows = probe.find(self.ty, &condition, ROWS + 1).await?;
+        if rows.is_empty() || rows.len() > ROWS {
+            let many = if rows.is_empty() { "no row".to_string() } else { format!("more than {ROWS} rows") };
+            return Err(Error::usage(format!("`where` means {many} of {}, name others", self.ty.name)));
+        }
+        let mut words: BTreeMap<String, usize> = BTreeMap::new();
+        for key in rows {
+            let word = match (probe.shown(self.ty, key, of).await?, self.field) {
+                (None, _) => "absent".into(),
+                (Some(_), None) => "seen".into(),
+                (Some(_), Some(field)) if !view.sees(self.ty.id, field) => "unknown".into(),
+                (Some(shown), Some(field)) => shown[field].map_or_else(|| "hidden".into(), |shown| shown.to_string()),
+            };
+            *words.entry(word).or_default() += 1;
+        }
+        if let [word] = &words.keys().collect::<Vec<_>>()[..] {
+            return Ok((*word).clone());
+        }
+        let counted: Vec<String> = words.iter().map(|(word, rows)| format!("{word} in {rows} rows")).collect();
+        Ok(counted.join(", "))
+    }
+
+    fn failure(&self, got: &str, ground: &str) -> String {
+        let row: Vec<String> = self
+            .row
+            .iter()
+            .map(
+                |(path, value)| {
+                    if value.starts_with(['<', '>']) { format!("{path}{value}") } else { format!("{path}={value}") }
+                },
+            )
+            .collect();
+        let of = if row.is_empty() { String::new() } else { format!(" where {}", row.join(",")) };
+        let row = if row.is_empty() { String::new() } else { format!(" '{}'", row.join(",")) };
+        let at = self.at.map_or_else(String::new, |at| format!(" --at {at}"));
+        format!(
+            "{}: {} {} of {}{of} is {got}, expected {} ({})\n  see entente policy explain{ground}{at} --as {} {}{row}",
+            self.place, self.rule, self.seat, self.of, self.is, self.why, self.seat, self.of
+        )
+    }
+}

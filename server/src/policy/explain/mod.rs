@@ -1,0 +1,360 @@
+//! Why can, why can't: the rules that decide, read off the trace of the compiled view, their conditions
+//! tried on the row, and what would have to change, each change tried through the same compiler.
+
+mod agreements;
+mod change;
+mod text;
+mod verdict;
+
+use std::sync::Arc;
+
+use entities::Instant;
+use serde::Serialize;
+use uuid::Uuid;
+
+use self::agreements::AgreementPart;
+use super::Rules;
+use crate::{
+    access::{
+        Treatment,
+        compile::traced,
+        connect::Db,
+        facts::{Facts, Record},
+        pred::{Pred, and},
+        probe::Probe,
+        roster::{Seat, SeatName, TakenSeat},
+        trace::{Part, Parts, Piece, paths},
+        view::TypeView,
+    },
+    catalogue::{CATALOGUE, Type},
+    error::{Error, Result},
+};
+
+/// What is asked.
+pub struct Question<'a> {
+    pub db: &'a Db,
+    pub rules: &'a Rules,
+    /// As it was written.
+    pub name: &'a SeatName,
+    pub seat: &'a Seat,
+    pub person: Uuid,
+    pub now: Instant,
+    pub ty: &'static Type,
+    pub field: Option<usize>,
+    pub row: Option<Uuid>,
+    /// The seats of whom it is told that they see it.
+    pub others: &'a [TakenSeat],
+}
+
+#[derive(Debug, Serialize)]
+pub struct Explanation {
+    pub seat: String,
+    #[serde(rename = "type")]
+    pub ty: &'static str,
+    pub field: Option<&'static str>,
+    pub row: Option<RowPart>,
+    /// In a sentence.
+    pub verdict: String,
+    /// `full`, a treatment, `hidden`, `absent`, `unknown`, or `seen`.
+    pub shown: String,
+    pub policies: Vec<PolicyPart>,
+    /// Those that permit it, but not to this seat.
+    pub for_others: Vec<Named>,
+    pub agreements: Vec<AgreementPart>,
+    /// What would have to change.
+    pub changes: Vec<String>,
+    /// Other seats, and how they see it.
+    pub seen_by: Vec<(String, String)>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct RowPart {
+    pub key: Uuid,
+    pub label: String,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct Named {
+    pub id: String,
+    pub file: String,
+    pub line: usize,
+    pub doc: String,
+}
+
+#[derive(Debug, Serialize)]
+pub struct PolicyPart {
+    #[serde(flatten)]
+    pub policy: Named,
+    /// `permit`, `forbid` or `by law`
+    pub effect: &'static str,
+    /// How a permit shows what it permits.
+    pub shown: Option<String>,
+    pub agreement: Option<String>,
+    pub fields: Vec<&'static str>,
+    /// Whether it holds for the row.
+    pub holds: Option<bool>,
+    pub decides: bool,
+    pub conditions: Vec<Condition>,
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+pub struct Condition {
+    pub text: String,
+    pub holds: Option<bool>,
+    /// What the row says there, told where the condition fails.
+    pub values: Vec<(String, Option<String>)>,
+}
+
+/// A rule, under an agreement, with the fields that it decides about.
+struct Entry {
+    part: Part,
+    pieces: Vec<Piece>,
+    fields: Vec<usize>,
+    /// Of the row.
+    holds: Option<Vec<bool>>,
+}
+
+impl Entry {
+    fn held(&self) -> Option<bool> {
+        self.holds.as_ref().map(|all| all.iter().all(|holds| *holds))
+    }
+
+    fn effect(&self) -> &'static str {
+        match (self.part.forbids(), self.part.rule.legal) {
+            (true, _) => "forbid",
+            (_, true) => "by law",
+            _ => "permit",
+        }
+    }
+}
+
+/// How the fields are shown in the row; `None`: it is not there.
+type Shown = Option<Vec<Option<Treatment>>>;
+
+/// The question with what is known of the answer.
+struct Case<'a> {
+    q: &'a Question<'a>,
+    probe: Probe,
+    facts: Facts,
+    records: Vec<Record>,
+    view: TypeView,
+    fields: Vec<usize>,
+    entries: Vec<Entry>,
+    shown: Shown,
+}
+
+pub async fn explain(q: &Question<'_>) -> Result<Explanation> {
+    let case = Case::open(q).await?;
+    case.check()?;
+    let (decides, (verdict, shown)) = case.verdict().await?;
+    let agreements = case.agreements().await?;
+    let changes = case.changes().await?;
+    let label = match q.row {
+        Some(key) => Some(RowPart { key, label: case.probe.label(q.ty, key).await? }),
+        None => None,
+    };
+    let mut policies = Vec::new();
+    for (entry, decides) in case.entries.iter().zip(decides) {
+        policies.push(case.policy(entry, decides).await?);
+    }
+    let effect = |p: &PolicyPart| ["by law", "forbid", "permit"].iter().position(|effect| *effect == p.effect);
+    policies.sort_by_key(|p| (!p.decides, p.holds == Some(false), effect(p), p.policy.id.clone()));
+    Ok(Explanation {
+        seat: q.name.to_string(),
+        ty: q.ty.name,
+        field: q.field.map(|field| q.ty.fields[field].name.as_str()),
+        row: label,
+        verdict,
+        shown,
+        policies,
+        for_others: case.for_others(),
+        agreements,
+        changes,
+        seen_by: case.seen_by().await?,
+    })
+}
+
+fn refused(why: super::Refusal) -> Error {
+    Error::internal(format!("the policies do not compile any more: {why}"))
+}
+
+impl<'a> Case<'a> {
+    async fn open(q: &'a Question<'a>) -> Result<Self> {
+        let facts = Facts::read(q.db, q.seat, q.now).await?;
+        let records = Record::all(q.db, q.seat.organisation).await?;
+        let (mut view, trace) = traced(q.rules, q.seat, &facts).map_err(refused)?;
+        let view = view.types.swap_remove(q.ty.id.0);
+        let probe = Probe::new(q.db, q.person, q.now);
+        let fields: Vec<usize> = q.field.map_or_else(|| (1..q.ty.fields.len()).collect(), |field| vec![field]);
+        let mut entries: Vec<Entry> = Vec::new();
+        for &field in &fields {
+            for part in trace.of(q.ty.id, field).into_iter().flat_map(Parts::all) {
+                let same = |e: &&mut Entry| {
+                    e.part.rule.id == part.rule.id && e.part.agreement == part.agreement && e.part.shown == part.shown
+                };
+                match entries.iter_mut().find(same) {
+                    Some(entry) => entry.fields.push(field),
+                    None => {
+                        let pieces = part.pieces(q.ty.id, &facts).map_err(|why| Error::internal(why.to_string()))?;
+                        entries.push(Entry { part: part.clone(), pieces, fields: vec![field], holds: None });
+                    }
+                }
+            }
+        }
+        let shown = match q.row {
+            None => None,
+            Some(key) => {
+                // asked at once: a row that changes in between would contradict itself
+                let pieces = entries.iter().flat_map(|e| e.pieces.iter().map(|piece| piece.condition.clone()));
+                let all: Vec<Arc<Pred>> = view.conditions().into_iter().chain(pieces).collect();
+                let of_view = view.conditions().len();
+                let holds = probe.on_row(q.ty, key, &all).await?.unwrap_or_else(|| vec![false; all.len()]);
+                let (view_holds, mut rest) = holds.split_at(of_view);
+                for entry in &mut entries {
+                    let (mine, others) = rest.split_at(entry.pieces.len());
+                    entry.holds = Some(mine.to_vec());
+                    rest = others;
+                }
+                view.shown(view_holds)
+            }
+        };
+        Ok(Case { q, probe, facts, records, view, fields, entries, shown })
+    }
+
+    /// What the rules say of the row, one by one, must be what the view does.
+    fn check(&self) -> Result<()> {
+        if self.q.row.is_none() {
+            return Ok(());
+        }
+        for &field in &self.fields {
+            let of = |forbids: bool, legal: bool| {
+                self.entries.iter().filter(move |e| {
+                    e.fields.contains(&field)
+                        && e.held() == Some(true)
+                        && e.part.forbids() == forbids
+                        && e.part.rule.legal == legal
+                })
+            };
+            let told = if of(false, true).next().is_some() {
+                Some(Treatment::Full)
+            } else if of(true, false).next().is_some() {
+                None
+            } else {
+                of(false, false).filter_map(|e| e.part.shown).max_by_key(|shown| shown.fullness())
+            };
+            if told != self.shown.as_ref().and_then(|shown| shown[field]) {
+                let name = &self.q.ty.fields[field].name;
+                return Err(Error::internal(format!(
+                    "the trace of {}.{name} is not what its view does",
+                    self.q.ty.name
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// How many rows show one of the fields that are asked for.
+    async fn rows(&self, view: &TypeView) -> Result<i64> {
+        self.probe.count(self.q.ty, &self.access(view)).await
+    }
+
+    fn access(&self, view: &TypeView) -> Arc<Pred> {
+        use crate::access::pred::or;
+        match self.q.field {
+            None => view.row.clone(),
+            Some(field) => and([view.row.clone(), or(view.fields[field].levels.iter().map(|(p, _)| p.clone()))]),
+        }
+    }
+
+    fn title(&self, id: Uuid) -> Option<&str> {
+        self.records.iter().find(|r| r.terms.id == id).map(|r| r.title.as_str())
+    }
+
+    async fn policy(&self, entry: &Entry, decides: bool) -> Result<PolicyPart> {
+        let mut conditions = Vec::new();
+        for (i, piece) in entry.pieces.iter().enumerate() {
+            let holds = entry.holds.as_ref().map(|holds| holds[i]);
+            let mut values = Vec::new();
+            // a forbid that does not hold is none of the row's
+            let telling = holds == Some(entry.part.forbids());
+            if let (Some(key), true) = (self.q.row, telling) {
+                for path in paths(&piece.condition).into_iter().filter(|path| told(self.q.ty, path)).take(4) {
+                    values.push((path_text(self.q.ty, &path), self.probe.value(self.q.ty, key, &path).await?));
+                }
+            }
+            conditions.push(Condition { text: piece.text.clone(), holds, values });
+        }
+        let rule = &entry.part.rule;
+        Ok(PolicyPart {
+            policy: named(rule),
+            effect: entry.effect(),
+            shown: match entry.effect() {
+                "permit" => {
+                    Some(entry.part.shown.map_or_else(|| "as an agreement says".into(), |shown| shown.to_string()))
+                }
+                _ => None,
+            },
+            agreement: entry.part.agreement.and_then(|id| self.title(id)).map(String::from),
+            fields: entry.fields.iter().map(|field| self.q.ty.fields[*field].name.as_str()).collect(),
+            holds: entry.held(),
+            decides,
+            conditions,
+        })
+    }
+
+    /// Permits that speak of what is asked for and are left out for this seat.
+    fn for_others(&self) -> Vec<Named> {
+        let mut out: Vec<Named> = Vec::new();
+        for class in &self.q.rules.classes[self.q.ty.id.0] {
+            if !class.fields.iter().any(|field| self.fields.contains(field)) {
+                continue;
+            }
+            for rule in &class.rules {
+                let mine = self.entries.iter().any(|e| e.part.rule.id == rule.id);
+                let permit = rule.policy.effect() == cedar_policy::Effect::Permit;
+                if permit && !mine && !out.iter().any(|named| named.id == rule.id) {
+                    out.push(named(rule));
+                }
+            }
+        }
+        out
+    }
+}
+
+/// Whether a value may be told: it is the condition that is explained, not the person behind it.
+fn told(ty: &Type, path: &[usize]) -> bool {
+    let mut of = ty;
+    path.iter().all(|step| {
+        let field = &of.fields[*step];
+        if let Some(to) = field.to {
+            of = CATALOGUE.ty(to);
+        }
+        field.class != entities::meta::Class::Per
+    })
+}
+
+fn path_text(ty: &Type, path: &[usize]) -> String {
+    let mut of = ty;
+    let steps = path.iter().map(|step| {
+        let field = &of.fields[*step];
+        if let Some(to) = field.to {
+            of = CATALOGUE.ty(to);
+        }
+        field.name.as_str()
+    });
+    steps.collect::<Vec<_>>().join(".")
+}
+
+fn named(rule: &super::Rule) -> Named {
+    let place = rule.place.clone();
+    Named { id: rule.id.clone(), file: place.file, line: place.line, doc: rule.doc.clone() }
+}
+
+fn listed(names: &[&str]) -> String {
+    const SHOWN: usize = 4;
+    let mut text = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    if names.len() > SHOWN {
+        text.push_str(&format!(" and {} more", names.len() - SHOWN));
+    }
+    text
+}

@@ -1,0 +1,165 @@
+//! The answer in one sentence, and the rules that settle it.
+
+use super::{Case, Entry, listed};
+use crate::{
+    access::{Treatment, pred::Pred},
+    error::Result,
+};
+
+/// A sentence, and the word for it.
+type Verdict = (String, String);
+
+impl Case<'_> {
+    /// Which entries decide, and the answer.
+    pub(super) async fn verdict(&self) -> Result<(Vec<bool>, Verdict)> {
+        let decides: Vec<bool> = self.entries.iter().map(|entry| self.decides(entry)).collect();
+        let verdict = match self.q.row {
+            Some(key) => self.of_row(&self.probe.label(self.q.ty, key).await?, &decides),
+            None => self.of_type(&decides).await?,
+        };
+        Ok((decides, verdict))
+    }
+
+    fn what(&self) -> String {
+        match self.q.field {
+            Some(field) => format!("{}.{}", self.q.ty.name, self.q.ty.fields[field].name),
+            None => self.q.ty.name.to_string(),
+        }
+    }
+
+    /// What grants it, of what decides.
+    fn granted(&self, decides: &[bool]) -> String {
+        let mut all: Vec<&str> = Vec::new();
+        for (entry, _) in self.entries.iter().zip(decides).filter(|(e, decides)| **decides && !e.part.forbids()) {
+            if !all.contains(&entry.part.rule.id.as_str()) {
+                all.push(&entry.part.rule.id);
+            }
+        }
+        listed(&all)
+    }
+
+    fn of_row(&self, label: &str, decides: &[bool]) -> Verdict {
+        let (seat, what, granted) = (self.q.name, self.what(), self.granted(decides));
+        if self.is_hidden() {
+            let why = self.why_not(decides);
+            return match &self.shown {
+                Some(_) => (format!("{seat} does not see {what} of `{label}`, {why}"), "hidden".into()),
+                None if self.q.field.is_none() => {
+                    (format!("{seat} does not see the {what} `{label}`, {why}"), "absent".into())
+                }
+                None => (
+                    format!("{seat} does not see {what} of `{label}`, nor that there is such a row: {why}"),
+                    "absent".into(),
+                ),
+            };
+        }
+        let by_law = self.entries.iter().zip(decides).any(|(e, decides)| *decides && e.part.rule.legal);
+        let law = if by_law { " by law, which stands above every forbid" } else { "" };
+        let shown = self.shown.iter().flatten();
+        let Some(field) = self.q.field else {
+            let (seen, of) = (shown.flatten().count(), self.q.ty.fields.len() - 1);
+            return (
+                format!("{seat} sees the {what} `{label}`, {seen} of its {of} fields{law}: {granted}"),
+                "seen".into(),
+            );
+        };
+        let how = shown.copied().nth(field).flatten().unwrap_or(Treatment::Full);
+        let said = self.entries.iter().zip(decides).find(|(e, decides)| **decides && e.part.agreement.is_some());
+        let title = said.and_then(|(e, _)| self.title(e.part.agreement?));
+        let because = title.map_or_else(String::new, |title| format!(", as the agreement “{title}” says"));
+        let text = if how == Treatment::Full { "in full".to_string() } else { format!("as {how}") };
+        (format!("{seat} sees {what} of `{label}` {text}{because}{law}: {granted}"), how.to_string())
+    }
+
+    async fn of_type(&self, decides: &[bool]) -> Result<Verdict> {
+        let (seat, what, ty) = (self.q.name, self.what(), self.q.ty);
+        let seen = self.fields.iter().filter(|field| !self.view.fields[**field].is_hidden()).count();
+        if seen == 0 {
+            return Ok((format!("{what} is unknown to {seat}, {}", self.why_not(decides)), "unknown".into()));
+        }
+        let (rows, all) = (self.rows(&self.view).await?, self.probe.count(ty, &Pred::Const(true)).await?);
+        let Some(field) = self.q.field else {
+            let of = ty.fields.len() - 1;
+            let text = format!("{seat} sees {rows} of the {all} rows of {what}, and {seen} of its {of} fields");
+            return Ok((text, "seen".into()));
+        };
+        let mine = self.probe.count(ty, &self.view.row).await?;
+        let levels: Vec<String> = self.view.fields[field].levels.iter().map(|(_, shown)| shown.to_string()).collect();
+        let text = format!(
+            "{seat} sees {what} as {} in {rows} of the {mine} rows of {} that it sees, {all} in all: {}",
+            levels.join(" or "),
+            ty.name,
+            self.granted(decides)
+        );
+        Ok((text, levels.join(", ")))
+    }
+
+    /// Nothing of what is asked for is shown in the row.
+    fn is_hidden(&self) -> bool {
+        self.shown.as_ref().is_none_or(|shown| self.fields.iter().all(|field| shown[*field].is_none()))
+    }
+
+    /// Of the row: what settles one of the fields. Without a row: what may.
+    fn decides(&self, entry: &Entry) -> bool {
+        let Some(held) = entry.held() else {
+            return !entry.part.condition.is_never();
+        };
+        if !held {
+            return false;
+        }
+        let over = |field: usize, test: &dyn Fn(&Entry) -> bool| {
+            self.entries.iter().any(|e| e.fields.contains(&field) && e.held() == Some(true) && test(e))
+        };
+        entry.fields.iter().any(|&field| {
+            let shown = self.shown.as_ref().and_then(|shown| shown[field]);
+            match (entry.part.rule.legal, entry.part.forbids()) {
+                (true, _) => true,
+                // a forbid decides where something else would show the field
+                (_, true) => shown.is_none() && over(field, &|e| !e.part.forbids() && e.part.shown.is_some()),
+                _ => entry.part.shown.is_some() && entry.part.shown == shown && !over(field, &|e| e.part.rule.legal),
+            }
+        })
+    }
+
+    /// The end of a sentence that says no.
+    fn why_not(&self, decides: &[bool]) -> String {
+        let role = &self.q.seat.role;
+        let permits: Vec<&Entry> = self.entries.iter().filter(|e| !e.part.forbids()).collect();
+        let hit: Vec<&str> = match self.q.row {
+            Some(_) => self
+                .entries
+                .iter()
+                .zip(decides)
+                .filter(|(e, d)| **d && e.part.forbids())
+                .map(|(e, _)| e.part.rule.id.as_str())
+                .collect(),
+            None => Vec::new(),
+        };
+        if !hit.is_empty() {
+            return format!("because {} forbids it", listed(&hit));
+        }
+        if permits.is_empty() {
+            return format!("because no policy permits it to a {role} of this kind of organisation");
+        }
+        let unsaid: Vec<&&Entry> = permits.iter().filter(|e| e.part.shown.is_none() && !e.part.rule.legal).collect();
+        let agreed = unsaid.iter().any(|e| e.held().unwrap_or(!e.part.condition.is_never()));
+        if agreed {
+            return "because no agreement in force that covers it says how to show it".into();
+        }
+        if unsaid.len() == permits.len() {
+            return "because that is left to agreements, and none in force says how to show it".into();
+        }
+        let uncovered = permits.iter().any(|e| {
+            let Some(holds) = &e.holds else { return false };
+            let mut failing = e.pieces.iter().zip(holds).filter(|(_, holds)| !**holds).peekable();
+            failing.peek().is_some() && failing.all(|(piece, _)| !piece.scopes.is_empty())
+        });
+        if uncovered {
+            return "because no agreement in force covers it".into();
+        }
+        match self.q.row {
+            Some(_) => "because no permit holds for this row".into(),
+            None => "because no row can satisfy what permits it".into(),
+        }
+    }
+}
