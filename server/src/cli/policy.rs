@@ -1,4 +1,4 @@
-//! `entente policy check`, `matrix` and `schema`
+//! `entente policy check`, `prove`, `matrix` and `schema`
 
 use clap::Subcommand;
 
@@ -7,13 +7,16 @@ use crate::{
     access::{Gate, roster},
     catalogue::CATALOGUE,
     error::{Error, Result},
-    policy::{Rules, SCHEMA_TEXT, matrix::Matrix},
+    policy::{Rules, SCHEMA_TEXT, matrix::Matrix, prove::Proof},
 };
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Policy {
     /// Parse and validate the policies, and refuse what cannot become SQL: file, line and reason
     Check,
+    /// Show with a solver that the invariants beside the policies hold in every world, and that no policy is
+    /// idle; else tell a world in which one is false
+    Prove,
     /// What every seat sees of every field: full, treated, depending on the row, or hidden
     Matrix {
         /// Of this type only
@@ -33,6 +36,15 @@ impl Policy {
                 Err(Error::Usage(report)) => Err(Error::Refused(report)),
                 Err(other) => Err(other),
             },
+            Policy::Prove => {
+                let proof = Proof::load(settings.load()?.policies.as_deref()).map_err(|e| match e {
+                    Error::Usage(report) => Error::Refused(report),
+                    other => other,
+                })?;
+                let report = proof.run().await?;
+                say(&report.text)?;
+                report.refusal.map_or(Ok(()), |why| Err(Error::refused(why)))
+            }
             Policy::Matrix { ty } => {
                 let only = match &ty {
                     None => None,
