@@ -33,6 +33,7 @@ use super::{FieldClass, Rule, Rules, Shown, classes, schema, source};
 use crate::{
     catalogue::{CATALOGUE, Type},
     error::{Error, Result},
+    progress::Progress,
 };
 
 pub use report::Report;
@@ -88,13 +89,14 @@ impl Proof {
         let started = Instant::now();
         let proof = Arc::new(self);
         let next = Arc::new(AtomicUsize::new(0));
+        let progress = Arc::new(Progress::steps(proof.classes.iter().flatten().count() as u64));
         let mut crew = JoinSet::new();
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
-            let (proof, next, mut solver) = (proof.clone(), next.clone(), Solver::start()?);
+            let (proof, next, progress, mut solver) = (proof.clone(), next.clone(), progress.clone(), Solver::start()?);
             crew.spawn(async move {
                 let mut found = Vec::new();
                 while let Some(ty) = CATALOGUE.types.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    found.push((ty.id.0, proof.of_type(ty, &mut solver).await?));
+                    found.push((ty.id.0, proof.of_type(ty, &progress, &mut solver).await?));
                 }
                 Ok::<_, Error>(found)
             });
@@ -110,10 +112,11 @@ impl Proof {
         Ok(proof.report(&found, &idle, started.elapsed()))
     }
 
-    async fn of_type(&self, ty: &'static Type, solver: &mut Solver) -> Result<Found> {
+    async fn of_type(&self, ty: &'static Type, progress: &Progress, solver: &mut Solver) -> Result<Found> {
         let mut found = Found::default();
         let before = solver.asked;
         for class in &self.classes[ty.id.0] {
+            progress.at(class.action.id().unescaped());
             let scene = Scene::new(self, ty, class)?;
             let mut decided: BTreeMap<Option<&str>, Decided> = BTreeMap::new();
             for (i, claim) in self.claims.iter().enumerate().filter(|(_, c)| scene.speaks(&c.rule)) {
@@ -131,6 +134,7 @@ impl Proof {
                     found.useful.extend(useful.then(|| rule.id.clone()));
                 }
             }
+            progress.add(1);
         }
         found.questions = solver.asked - before;
         Ok(found)
