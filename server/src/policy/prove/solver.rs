@@ -26,7 +26,7 @@ impl Solver {
         let solver = LocalSolver::from_command(command.args(ARGUMENTS).kill_on_drop(true)).map_err(|cause| {
             Error::unavailable(format!(
                 "proofs need the solver cvc5 and `{program}` does not start ({}): install it (`apt install cvc5`, \
-                 `brew install cvc5`), or name it in {VARIABLE}",
+                 or from cvc5.github.io), or name it in {VARIABLE}",
                 reason(&cause)
             ))
         })?;
