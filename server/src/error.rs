@@ -39,7 +39,7 @@ pub enum Error {
     /// A check that the operator asked for says no.
     #[error("{0}")]
     Refused(String),
-    /// The database does not answer; the text says how it was noticed.
+    /// The database, or a program that a command needs, does not answer; the text says how it was noticed.
     #[error("{0}")]
     Unavailable(String),
     /// The access log takes no line, so nothing that must be in it is handed out.

@@ -26,6 +26,11 @@ impl Progress {
         )
     }
 
+    /// Of so many steps that are alike.
+    pub fn steps(total: u64) -> Self {
+        Progress::styled(ProgressBar::new(total), "{msg:40} {wide_bar} {human_pos}/{human_len}")
+    }
+
     fn styled(bar: ProgressBar, template: &str) -> Self {
         // the templates are ours; should one be wrong, the plain bar does as well
         if let Ok(style) = ProgressStyle::with_template(template) {

@@ -3,6 +3,7 @@
 mod demo;
 mod migrate;
 mod policy;
+mod proofs;
 mod serve;
 mod token;
 
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::harness::tests;
 
-tests!(demo, migrate, policy, serve, token);
+tests!(demo, migrate, policy, proofs, serve, token);
 
 /// Asks a hub that the binary runs; status and body.
 async fn ask(url: &str, token: &str, document: &str) -> (u16, Value) {

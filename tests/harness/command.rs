@@ -18,6 +18,7 @@ pub fn entente(arguments: &[&str]) -> Command {
         arguments: arguments.iter().map(|a| (*a).to_owned()).collect(),
         environment: HashMap::new(),
         folder: Folder::Own(tempfile::tempdir().unwrap()),
+        patience: LONGEST,
     }
 }
 
@@ -25,6 +26,7 @@ pub struct Command {
     arguments: Vec<String>,
     environment: HashMap<String, String>,
     folder: Folder,
+    patience: Duration,
 }
 
 enum Folder {
@@ -62,6 +64,12 @@ impl Command {
         self
     }
 
+    /// May take this long.
+    pub fn within(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
     fn build(&self) -> tokio::process::Command {
         let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_entente"));
         command.args(&self.arguments).env_clear().envs(&self.environment).current_dir(self.folder.path());
@@ -70,7 +78,7 @@ impl Command {
     }
 
     pub async fn run(self) -> Output {
-        let output = tokio::time::timeout(LONGEST, self.build().output()).await;
+        let output = tokio::time::timeout(self.patience, self.build().output()).await;
         let output = output.unwrap_or_else(|_| panic!("`{}` does not end", self.arguments.join(" "))).unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         Output { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }

@@ -46,8 +46,8 @@
 //! - [`until`] waits for something with a deadline. No test sleeps and hopes.
 //!
 //! PostgreSQL is `TEST_DATABASE_URL` (a user that may create databases), or a throwaway cluster if its
-//! programs are found; else its trials are ignored, visibly. `TEST_REQUIRE=sqlite,postgres` makes a
-//! missing database a failure. `TEST_LOG=error` (or any log filter) shows what the hubs log;
+//! programs are found; else its trials are ignored, visibly. Proofs need the solver cvc5 and are ignored
+//! without. `TEST_REQUIRE=sqlite,postgres,cvc5` makes what is missing a failure. `TEST_LOG=error` (or any log filter) shows what the hubs log;
 //! `TEST_SLOWEST=10` names the tests that took longest.
 
 #![allow(dead_code, unused_imports, reason = "a part of the harness may wait for its test")]
@@ -197,6 +197,15 @@ pub fn folder(path: &str) -> PathBuf {
     folder
 }
 
+/// The solver that proofs ask.
+pub fn solver() -> Result<String, String> {
+    let program = std::env::var("CVC5").unwrap_or_else(|_| "cvc5".to_owned());
+    match std::process::Command::new(&program).arg("--version").output() {
+        Ok(output) if output.status.success() => Ok(program),
+        _ => Err(format!("no solver: `{program}` is not found, install cvc5 or name it in CVC5")),
+    }
+}
+
 /// The repository's root.
 pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
@@ -274,7 +283,14 @@ fn missing(postgres: &Result<cluster::Found, String>) -> Option<String> {
         match (name, postgres) {
             ("sqlite", _) | ("postgres", Ok(_)) => {}
             ("postgres", Err(reason)) => return Some(format!("TEST_REQUIRE asks for PostgreSQL: {reason}")),
-            (other, _) => return Some(format!("TEST_REQUIRE names `{other}`, there are `sqlite` and `postgres`")),
+            ("cvc5", _) => {
+                if let Err(reason) = solver() {
+                    return Some(format!("TEST_REQUIRE asks for cvc5: {reason}"));
+                }
+            }
+            (other, _) => {
+                return Some(format!("TEST_REQUIRE names `{other}`, there are `sqlite`, `postgres` and `cvc5`"));
+            }
         }
     }
     None

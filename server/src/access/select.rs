@@ -334,7 +334,7 @@ impl Statement {
     /// What the operator's tools ask past the views.
     pub(super) fn written(sql: Sql) -> Self {
         let text = sql.assemble(&sql.text);
-        Statement { sql: text, binds: sql.binds, pace: Pace::default() }
+        Statement { sql: text, binds: sql.binds, pace: Pace::default(), reads: BTreeSet::new() }
     }
 
     /// Slots from `base` on were given out before it was known where they begin.

@@ -1,7 +1,7 @@
 //! What decides about a field, kept while a view is compiled: the rules that are left for the seat, each
 //! with its condition. The view folds the same conditions, so what is told of it is what it does.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{cell::RefCell, collections::HashMap, sync::Arc};
 
 use cedar_policy::pst::{BinaryOp, Expr, Literal, UnaryOp};
 use uuid::Uuid;
@@ -88,7 +88,7 @@ impl Part {
 
     /// The same as if these agreements were those of the seat.
     pub fn pieces_under(&self, ty: TypeId, organisation: Uuid, agreements: &[Agreement]) -> Result<Vec<Piece>, NotSql> {
-        let convert = Convert { resource: ty, organisation, agreements };
+        let convert = Convert { resource: ty, organisation, agreements, asked: RefCell::default() };
         let mut out = Vec::new();
         for expr in self.left.iter().flat_map(|left| conjuncts(left)) {
             let raw = expr.to_string();

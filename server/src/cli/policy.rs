@@ -24,6 +24,7 @@ use crate::{
         Rules, SCHEMA_TEXT, diff, expect,
         explain::{Question, explain},
         matrix::{Format, Matrix},
+        prove::Proof,
         row,
     },
 };
@@ -41,6 +42,9 @@ pub(super) enum Policy {
     Explain(Explain),
     /// What one policy set shows and another does not, per seat, with numbers of rows; code 1 if there is more
     Diff(Diff),
+    /// Show with a solver that the invariants beside the policies hold in every world, and that no policy is
+    /// idle; else tell a world in which one is false
+    Prove,
     /// What every seat sees of every field: full, treated, depending on the row, or hidden
     Matrix {
         /// Of this type only
@@ -136,6 +140,15 @@ impl Policy {
                 Err(Error::Usage(report)) => Err(Error::Refused(report)),
                 Err(other) => Err(other),
             },
+            Policy::Prove => {
+                let proof = Proof::load(settings.load()?.policies.as_deref()).map_err(|e| match e {
+                    Error::Usage(report) => Error::Refused(report),
+                    other => other,
+                })?;
+                let report = proof.run().await?;
+                say(&report.text)?;
+                report.refusal.map_or(Ok(()), |why| Err(Error::refused(why)))
+            }
             Policy::Test(test) => test.run(settings).await,
             Policy::Explain(explain) => explain.run(settings).await,
             Policy::Diff(diff) => diff.run(settings).await,

@@ -9,6 +9,7 @@ pub mod expect;
 #[expect(clippy::disallowed_methods, reason = "a tool of the operator, no door")]
 pub mod explain;
 pub mod matrix;
+pub mod prove;
 pub mod row;
 pub mod schema;
 mod source;
@@ -31,6 +32,7 @@ use crate::{
     error::{Error, Result},
 };
 
+use source::Contents;
 pub use source::{Place, Refusal};
 
 /// The text of the schema that this build generates.
@@ -86,34 +88,7 @@ impl Rules {
             Ok((schema, _)) => schema,
             Err(e) => return Err(vec![Refusal::new(Place::file("schema.cedarschema"), e.to_string())]),
         };
-        let mut refusals = Vec::new();
-        let mut all: Vec<Arc<Rule>> = Vec::new();
-        let mut seen: HashMap<String, Place> = HashMap::new();
-        for (name, text) in files {
-            for rule in source::rules(name, text, &mut refusals) {
-                if let Some(first) = seen.insert(rule.id.clone(), rule.place.clone()) {
-                    refusals.push(Refusal::new(
-                        rule.place.clone(),
-                        format!("the id `{}` is taken by {first}; give each policy its own", rule.id),
-                    ));
-                    continue;
-                }
-                all.push(Arc::new(rule));
-            }
-        }
-        if !refusals.is_empty() {
-            return Err(refusals);
-        }
-        let validator = Validator::new(schema.clone());
-        for rule in &all {
-            let set = cedar_policy::PolicySet::from_policies([rule.policy.clone()]);
-            let Ok(set) = set else { continue };
-            let result = validator.validate(&set, ValidationMode::Strict);
-            refusals.extend(result.validation_errors().map(|e| source::validation(e, rule, files)));
-        }
-        if !refusals.is_empty() {
-            return Err(refusals);
-        }
+        let all = valid(&schema, Contents::Policies, files)?;
         let mut hasher = DefaultHasher::new();
         files.hash(&mut hasher);
         SCHEMA_TEXT.hash(&mut hasher);
@@ -126,6 +101,40 @@ impl Rules {
         let id: &str = id.as_ref();
         self.all.iter().find(|r| r.id == id)
     }
+}
+
+/// The rules of files, each with an id of its own and sound against the schema.
+fn valid(
+    schema: &Schema,
+    contents: Contents,
+    files: &[(String, String)],
+) -> std::result::Result<Vec<Arc<Rule>>, Vec<Refusal>> {
+    let mut refusals = Vec::new();
+    let mut all: Vec<Arc<Rule>> = Vec::new();
+    let mut seen: HashMap<String, Place> = HashMap::new();
+    for (name, text) in files {
+        for rule in source::rules(contents, name, text, &mut refusals) {
+            if let Some(first) = seen.insert(rule.id.clone(), rule.place.clone()) {
+                refusals.push(Refusal::new(
+                    rule.place.clone(),
+                    format!("the id `{}` is taken by {first}; give each policy its own", rule.id),
+                ));
+                continue;
+            }
+            all.push(Arc::new(rule));
+        }
+    }
+    if !refusals.is_empty() {
+        return Err(refusals);
+    }
+    let validator = Validator::new(schema.clone());
+    for rule in &all {
+        let set = cedar_policy::PolicySet::from_policies([rule.policy.clone()]);
+        let Ok(set) = set else { continue };
+        let result = validator.validate(&set, ValidationMode::Strict);
+        refusals.extend(result.validation_errors().map(|e| source::validation(e, rule, files)));
+    }
+    if refusals.is_empty() { Ok(all) } else { Err(refusals) }
 }
 
 /// What `entente policy check` says: a line per policy that cannot be taken.

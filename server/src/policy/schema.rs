@@ -62,10 +62,10 @@ pub fn attributes(ty: &Type) -> impl Iterator<Item = (&Field, String)> {
     })
 }
 
-/// The sets that rows of this type can be members of.
-fn parents(ty: &Type) -> Vec<String> {
-    let memberships = ty.memberships.iter().filter(|m| m.code.is_none()).map(|m| pascal(m.name));
-    let scope = ty.scope.and_then(|s| SCOPES.iter().find(|(object, ..)| *object == s.object));
+/// The sets that rows of this type can be members of, if the attribute that holds them is kept.
+fn parents(ty: &Type, kept: &dyn Fn(&str) -> bool) -> Vec<String> {
+    let memberships = ty.memberships.iter().filter(|m| m.code.is_none() && kept(m.name)).map(|m| pascal(m.name));
+    let scope = ty.scope.and_then(|s| SCOPES.iter().find(|(object, held, _)| *object == s.object && kept(held)));
     let mut all: Vec<String> = memberships.chain(scope.map(|(.., entity)| (*entity).to_string())).collect();
     if ty.name == ASKER {
         all.extend(["Role", ORGANISATION].map(String::from));
@@ -77,6 +77,15 @@ fn parents(ty: &Type) -> Vec<String> {
 }
 
 pub fn generate(catalogue: &Catalogue) -> String {
+    with(catalogue, &|_| true)
+}
+
+/// With these attributes only, and the sets that they hold: policies that name no other are decided alike.
+pub fn narrowed(catalogue: &Catalogue, attributes: &BTreeSet<String>) -> String {
+    with(catalogue, &|name| attributes.contains(name))
+}
+
+fn with(catalogue: &Catalogue, kept: &dyn Fn(&str) -> bool) -> String {
     let mut out = String::from(
         "// Generated from the entities by `entente policy schema`. A test holds it against them.\n\n\
          // ---- who asks\n",
@@ -106,7 +115,7 @@ pub fn generate(catalogue: &Catalogue) -> String {
             .types
             .iter()
             .flat_map(|t| t.memberships)
-            .filter(|m| m.code == Some(code))
+            .filter(|m| m.code == Some(code) && kept(m.name))
             .map(|m| pascal(m.name))
             .collect();
         line(format!("entity {code}{};", in_clause(&parents)));
@@ -114,8 +123,8 @@ pub fn generate(catalogue: &Catalogue) -> String {
 
     line("\n// ---- what is asked for".into());
     for ty in &catalogue.types {
-        let mut text = format!("entity {}{} {{\n", ty.name, in_clause(&parents(ty)));
-        for (field, name) in attributes(ty) {
+        let mut text = format!("entity {}{} {{\n", ty.name, in_clause(&parents(ty, kept)));
+        for (field, name) in attributes(ty).filter(|(field, _)| kept(&field.name)) {
             let _ = writeln!(text, "  {}{}: {name},", field.name, if field.optional { "?" } else { "" });
         }
         let holder = match ty.name {
@@ -124,12 +133,12 @@ pub fn generate(catalogue: &Catalogue) -> String {
             _ => None,
         };
         if let Some(holder) = holder {
-            for (_, m) in catalogue.memberships(holder) {
+            for (_, m) in catalogue.memberships(holder).filter(|(_, m)| kept(m.name)) {
                 let _ = writeln!(text, "  {}: {},", m.name, pascal(m.name));
             }
         }
         if ty.name == ORGANISATION {
-            for (_, attribute, entity) in SCOPES {
+            for (_, attribute, entity) in SCOPES.iter().filter(|(_, attribute, _)| kept(attribute)) {
                 let _ = writeln!(text, "  {attribute}: {entity},");
             }
         }

@@ -3,7 +3,7 @@
 use std::{fmt, fs, path::Path, str::FromStr};
 
 use cedar_policy::{Effect, Policy, PolicyId, PolicySet, PrincipalConstraint, ResourceConstraint};
-use include_dir::{Dir, include_dir};
+use include_dir::include_dir;
 use miette::Diagnostic;
 
 use super::{Rule, Shown, schema::ASKER};
@@ -13,6 +13,25 @@ use crate::{
 };
 
 static SHIPPED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../policies");
+
+/// Beside the policies: what must be true of them.
+const INVARIANTS: &str = "invariants";
+
+/// What a file holds, and so which annotations it knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Contents {
+    Policies,
+    Invariants,
+}
+
+impl Contents {
+    fn annotations(self) -> &'static [&'static str] {
+        match self {
+            Contents::Policies => &["id", "doc", "treatment", "tier", "idle"],
+            Contents::Invariants => &["id", "doc", "except", "given"],
+        }
+    }
+}
 
 /// Where a policy stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +99,26 @@ pub fn shipped(folder: &str, end: &str) -> Vec<(String, String)> {
     named.filter(|(name, _)| name.ends_with(end)).collect()
 }
 
+/// The invariants beside the policies, named `invariants/FILE`; there may be none.
+pub fn invariants(folder: Option<&Path>) -> Result<Vec<(String, String)>> {
+    let mut files = match folder.map(|folder| folder.join(INVARIANTS)) {
+        None => shipped(INVARIANTS, ".cedar")
+            .into_iter()
+            .map(|(name, text)| (format!("{INVARIANTS}/{name}"), text))
+            .collect(),
+        Some(folder) if folder.is_dir() => {
+            read_folder(&folder)?.into_iter().map(|(name, text)| (format!("{INVARIANTS}/{name}"), text)).collect()
+        }
+        Some(_) => Vec::new(),
+    };
+    files.sort();
+    Ok(files)
+}
+
+pub fn is_invariant(place: &Place) -> bool {
+    place.file.split_once('/').is_some_and(|(folder, _)| folder == INVARIANTS)
+}
+
 fn read_folder(folder: &Path) -> Result<Vec<(String, String)>> {
     let unreadable =
         |path: &Path, e: std::io::Error| Error::usage(format!("cannot read the policies in `{}`: {e}", path.display()));
@@ -96,7 +135,7 @@ fn read_folder(folder: &Path) -> Result<Vec<(String, String)>> {
 }
 
 /// The rules of one file. Each problem becomes a refusal, and the rest is still read.
-pub fn rules(file: &str, text: &str, refusals: &mut Vec<Refusal>) -> Vec<Rule> {
+pub fn rules(contents: Contents, file: &str, text: &str, refusals: &mut Vec<Refusal>) -> Vec<Rule> {
     let set = match PolicySet::from_str(text) {
         Ok(set) => set,
         Err(errors) => {
@@ -109,7 +148,7 @@ pub fn rules(file: &str, text: &str, refusals: &mut Vec<Refusal>) -> Vec<Rule> {
     }
     let mut out = Vec::new();
     for policy in set.policies() {
-        match rule(file, text, policy) {
+        match rule(contents, file, text, policy) {
             Ok(rule) => out.push(rule),
             Err(refusal) => refusals.push(refusal),
         }
@@ -118,7 +157,7 @@ pub fn rules(file: &str, text: &str, refusals: &mut Vec<Refusal>) -> Vec<Rule> {
     out
 }
 
-fn rule(file: &str, text: &str, policy: &Policy) -> std::result::Result<Rule, Refusal> {
+fn rule(contents: Contents, file: &str, text: &str, policy: &Policy) -> std::result::Result<Rule, Refusal> {
     let Some(id) = policy.annotation("id").map(String::from) else {
         let first = policy.to_string().lines().next().unwrap_or_default().to_string();
         return Err(Refusal::new(Place::file(file), format!("a policy has no @id: `{first}`")));
@@ -129,8 +168,9 @@ fn rule(file: &str, text: &str, policy: &Policy) -> std::result::Result<Rule, Re
         return Err(refuse("has no @doc; say in a sentence what it allows or forbids, and why".into()));
     };
     for (key, _) in policy.annotations() {
-        if !["id", "doc", "treatment", "tier"].contains(&key) {
-            return Err(refuse(format!("the annotation `@{key}` is unknown; use @id, @doc, @treatment or @tier")));
+        let known = contents.annotations();
+        if !known.contains(&key) {
+            return Err(refuse(format!("the annotation `@{key}` is unknown; there are @{}", known.join(", @"))));
         }
     }
     let permit = policy.effect() == Effect::Permit;
