@@ -1,9 +1,10 @@
-//! What Cedar decided of a world, held against what the statements of a view give: rows, fields,
-//! treatments and marks, in every form in which the builder writes them.
+//! What Cedar decided of a world, held against what a view gives: rows, fields, treatments and values, by its
+//! statements, in every form in which the builder writes them, and in memory.
 
 use entente::{
     access::{
         Gate, Treatment, View,
+        memory::Case,
         read::{Arg, Cell, Rows},
         select::{Binding, RowRef, Select, Statement, day_of},
     },
@@ -32,6 +33,10 @@ impl Verdict {
             all.push(rows.collect());
         }
         Verdict(all)
+    }
+
+    pub fn rows(&self) -> usize {
+        self.0.iter().map(Vec::len).sum()
     }
 
     pub fn fields(&self) -> impl Iterator<Item = Option<Treatment>> + '_ {
@@ -69,6 +74,9 @@ const MOST: usize = 1000;
 impl Exam<'_> {
     /// The first difference, in words.
     pub async fn differs(&self) -> Option<String> {
+        if let Some(wrong) = self.in_memory().await {
+            return Some(format!("in memory: {wrong}"));
+        }
         for ty in &CATALOGUE.types {
             let keys = self.keys(ty.id);
             if self.view.of(ty.id).row.is_never() {
@@ -87,6 +95,53 @@ impl Exam<'_> {
             }
             if let Some(wrong) = self.conditions(ty).await {
                 return Some(wrong);
+            }
+        }
+        None
+    }
+
+    /// Every row of the world as it would stand in an event, with all its fields.
+    async fn in_memory(&self) -> Option<String> {
+        let fields: Vec<Vec<usize>> = CATALOGUE.types.iter().map(|ty| (0..ty.fields.len()).collect()).collect();
+        let (mut places, mut cases) = (Vec::new(), Vec::new());
+        for ty in &CATALOGUE.types {
+            for (at, row) in self.world.rows[ty.id.0].iter().enumerate() {
+                places.push((ty, at));
+                let fields = &fields[ty.id.0];
+                cases.push(Case { view: self.view, me: self.asker.person, ty: ty.id, row, fields });
+            }
+        }
+        let given = self.gate.decide(self.asker.now, &cases).await.unwrap();
+        for ((ty, at), (case, shown)) in places.into_iter().zip(cases.iter().zip(given)) {
+            let allowed = &self.verdict.0[ty.id.0][at];
+            let seen = self.verdict.sees(ty.id, at);
+            let here = || format!("{:?}\n{:?}", self.world.rows[ty.id.0][at], self.view.of(ty.id).row);
+            let Some(shown) = shown else {
+                if seen {
+                    return Some(format!("{} is hidden, Cedar shows {}", ty.name, here()));
+                }
+                continue;
+            };
+            if !seen {
+                return Some(format!("{} is there, Cedar hides {}", ty.name, here()));
+            }
+            let values = case.values(&shown);
+            for (i, field) in ty.fields.iter().enumerate().skip(1) {
+                let levels = &self.view.of(ty.id).fields[i].levels;
+                if shown[i] != allowed[i] {
+                    return Some(format!(
+                        "{}.{} is {:?}, Cedar says {:?} of {}\n{levels:?}",
+                        ty.name,
+                        field.name,
+                        shown[i],
+                        allowed[i],
+                        here()
+                    ));
+                }
+                let right = treated(allowed[i], case.row.get(i).expect("a value"));
+                if values[i] != right {
+                    return Some(format!("{}.{} gives {:?}, right is {right:?}", ty.name, field.name, values[i]));
+                }
             }
         }
         None

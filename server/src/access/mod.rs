@@ -9,6 +9,7 @@ mod guess;
 mod joint;
 pub mod key;
 pub mod load;
+pub mod memory;
 pub mod pred;
 pub mod read;
 pub mod roster;

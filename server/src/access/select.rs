@@ -302,9 +302,7 @@ impl<'v> Select<'v> {
     }
 
     fn statement(self, text: &str) -> Statement {
-        let sql = self.sql.assemble(text);
-        tracing::debug!(sql, "statement");
-        Statement { sql, binds: self.sql.binds, pace: Pace::default() }
+        Statement::new(self.sql.assemble(text), self.sql.binds)
     }
 }
 
@@ -314,6 +312,16 @@ fn filter<'a>(conditions: impl Iterator<Item = &'a String>) -> String {
 }
 
 impl Statement {
+    fn new(sql: String, binds: Vec<Bind>) -> Self {
+        tracing::debug!(sql, "statement");
+        Statement { sql, binds, pace: Pace::default() }
+    }
+
+    /// One that no view stands behind: for the eyes of the gate only.
+    pub(in crate::access) fn of(sql: Sql) -> Self {
+        Statement::new(sql.text, sql.binds)
+    }
+
     /// Slots from `base` on were given out before it was known where they begin.
     pub fn shift_slots(&mut self, base: usize, start: usize) {
         for bind in &mut self.binds {
