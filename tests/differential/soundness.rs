@@ -4,10 +4,10 @@
 //! and the policies that are needed for it. A long run, some minutes on each database:
 //! `SOUNDNESS_CASES=500 SOUNDNESS_SEED=1000 cargo test -p server --test entente -- differential::soundness`
 
-use std::fs;
+use std::{fs, sync::Arc};
 
 use entente::{
-    access::{Gate, Seat, Treatment, connect::Dialect},
+    access::{Gate, Seat, Treatment, View, connect::Dialect},
     catalogue::CATALOGUE,
     policy::Rules,
 };
@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use super::{
     grammar::Grammar,
+    images::apart,
     reference::{Asker, Court, Law},
     verdict::{Exam, Verdict},
     world::{ROLES, World},
@@ -31,7 +32,7 @@ tests! {
 }
 
 /// Sets of policies per database, each over some worlds.
-const SETS: u64 = 12;
+const SETS: u64 = 16;
 const WORLDS: u64 = 3;
 /// Worlds under the shipped policies.
 const WORLDS_SHIPPED: u64 = 3;
@@ -48,6 +49,9 @@ struct Tally {
     shown: usize,
     treated: usize,
     decisions: usize,
+    /// Time edges, and those at which something changes.
+    edges: usize,
+    turns: usize,
     refused: usize,
     policies: usize,
 }
@@ -104,9 +108,9 @@ async fn the_shipped_policies_show_what_cedar_allows(hub: Hub) {
 }
 
 fn report(hub: &Hub, what: &str, tally: &Tally) {
-    let Tally { views, rows, questions, shown, treated, decisions, .. } = tally;
+    let Tally { views, rows, questions, shown, treated, decisions, edges, turns, .. } = tally;
     println!(
-        "soundness, {what} policies on {:?}: {views} views, {rows} rows with {questions} fields ({shown} shown, {treated} treated), each by SQL, in memory and by Cedar, which decided {decisions} times",
+        "soundness, {what} policies on {:?}: {views} views, {rows} rows with {questions} fields ({shown} shown, {treated} treated), each by SQL, in memory and by Cedar, which decided {decisions} times; {edges} time edges, something changes at {turns}",
         hub.dialect()
     );
 }
@@ -180,6 +184,8 @@ impl Bench {
 
     /// The first difference, in words.
     async fn differs(&self, world: &World, askers: &[Vec<Asker>], tally: &mut Tally) -> Option<String> {
+        let mut together: Vec<(Arc<View>, Asker)> = Vec::new();
+        let mut rng = StdRng::seed_from_u64(tally.views as u64);
         for asker in askers.iter().flatten() {
             let seat = Seat { organisation: asker.organisation, role: asker.role.clone() };
             let view = self.gate.seat_view(&seat, asker.now).await.unwrap();
@@ -193,8 +199,18 @@ impl Bench {
             if let Some(wrong) = exam.differs().await {
                 return Some(format!("{wrong}\nfor {asker:?}"));
             }
+            match exam.lasts(&mut rng).await {
+                Ok(turns) => {
+                    tally.edges += usize::from(turns.is_some());
+                    tally.turns += usize::from(turns == Some(true));
+                }
+                Err(wrong) => return Some(format!("{wrong}\nfor {asker:?}")),
+            }
+            if asker.now == world.now {
+                together.push((view, asker.clone()));
+            }
         }
-        None
+        apart(&self.gate, world, &together).await
     }
 }
 

@@ -4,7 +4,6 @@
 use entente::{
     access::{
         Gate, Treatment, View,
-        memory::Case,
         read::{Arg, Cell, Rows},
         select::{Binding, RowRef, Select, Statement, day_of},
     },
@@ -19,7 +18,7 @@ use super::{
 };
 
 /// By type, row and field.
-pub struct Verdict(Vec<Vec<Vec<Option<Treatment>>>>);
+pub struct Verdict(pub Vec<Vec<Vec<Option<Treatment>>>>);
 
 impl Verdict {
     pub fn of<'w>(court: &mut Court<'w>, world: &'w World) -> Self {
@@ -95,53 +94,6 @@ impl Exam<'_> {
             }
             if let Some(wrong) = self.conditions(ty).await {
                 return Some(wrong);
-            }
-        }
-        None
-    }
-
-    /// Every row of the world as it would stand in an event, with all its fields.
-    async fn in_memory(&self) -> Option<String> {
-        let fields: Vec<Vec<usize>> = CATALOGUE.types.iter().map(|ty| (0..ty.fields.len()).collect()).collect();
-        let (mut places, mut cases) = (Vec::new(), Vec::new());
-        for ty in &CATALOGUE.types {
-            for (at, row) in self.world.rows[ty.id.0].iter().enumerate() {
-                places.push((ty, at));
-                let fields = &fields[ty.id.0];
-                cases.push(Case { view: self.view, me: self.asker.person, ty: ty.id, row, fields });
-            }
-        }
-        let given = self.gate.decide(self.asker.now, &cases).await.unwrap();
-        for ((ty, at), (case, shown)) in places.into_iter().zip(cases.iter().zip(given)) {
-            let allowed = &self.verdict.0[ty.id.0][at];
-            let seen = self.verdict.sees(ty.id, at);
-            let here = || format!("{:?}\n{:?}", self.world.rows[ty.id.0][at], self.view.of(ty.id).row);
-            let Some(shown) = shown else {
-                if seen {
-                    return Some(format!("{} is hidden, Cedar shows {}", ty.name, here()));
-                }
-                continue;
-            };
-            if !seen {
-                return Some(format!("{} is there, Cedar hides {}", ty.name, here()));
-            }
-            let values = case.values(&shown);
-            for (i, field) in ty.fields.iter().enumerate().skip(1) {
-                let levels = &self.view.of(ty.id).fields[i].levels;
-                if shown[i] != allowed[i] {
-                    return Some(format!(
-                        "{}.{} is {:?}, Cedar says {:?} of {}\n{levels:?}",
-                        ty.name,
-                        field.name,
-                        shown[i],
-                        allowed[i],
-                        here()
-                    ));
-                }
-                let right = treated(allowed[i], case.row.get(i).expect("a value"));
-                if values[i] != right {
-                    return Some(format!("{}.{} gives {:?}, right is {right:?}", ty.name, field.name, values[i]));
-                }
             }
         }
         None

@@ -10,6 +10,7 @@ mod joint;
 pub mod key;
 pub mod load;
 pub mod memory;
+pub mod moments;
 pub mod pred;
 pub mod read;
 pub mod roster;

@@ -341,7 +341,12 @@ impl Sql {
 
     /// The sub-select of a membership's members.
     pub fn members(&mut self, name: &str, holder: impl Fn(&mut Self)) {
-        let mut rest = CATALOGUE.membership(name).map_or("SELECT NULL WHERE 1 = 0", |(_, m)| m.sql);
+        self.filled(CATALOGUE.membership(name).map_or("SELECT NULL WHERE 1 = 0", |(_, m)| m.sql), holder);
+    }
+
+    /// SQL of the catalogue with its placeholders filled in.
+    pub fn filled(&mut self, text: &str, holder: impl Fn(&mut Self)) {
+        let mut rest = text;
         while let Some(open) = rest.find('{') {
             self.push(&rest[..open]);
             let close = rest[open..].find('}').map_or(rest.len(), |i| open + i);
