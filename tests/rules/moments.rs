@@ -25,7 +25,7 @@ async fn next(hub: &Hub, seat: &str) -> Option<Instant> {
     let now = hub.clock().now();
     let (seat, principal) = resolve(hub.db(), seat, now).await.unwrap();
     let gate = &hub.app().gate;
-    let caller = Caller { seat: Arc::new(seat), principal, expires: Instant(i64::MAX) };
+    let caller = Caller { seat: Arc::new(seat), principal, expires: Instant(i64::MAX), place: None };
     let view = gate.view(&caller, now).await.unwrap();
     gate.next_edge(&view, principal, now).await.unwrap()
 }

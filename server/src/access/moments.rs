@@ -116,7 +116,7 @@ impl Gate {
         edges.extend(moments.constants.iter().map(|at| Instant(at.saturating_mul(1000))));
         let (sql, all) = self.statement(&moments);
         if !all.is_empty() {
-            let binding = Binding { now, me, slots: &[] };
+            let binding = Binding { now, me, secret: "", slots: &[] };
             let mut session = self.db.reader.session(false).await?;
             let rows = session.query(sql.sql(), &sql.arguments(&binding), sql.pace(), true).await?;
             edges.extend(all.iter().enumerate().filter_map(|(i, next)| next.edge(rows.cell(0, i))));

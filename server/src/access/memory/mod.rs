@@ -53,9 +53,9 @@ impl Case<'_> {
         (!open).then_some(Some(shown))
     }
 
-    /// The values as the view shows them.
-    pub fn values(&self, shown: &[Option<Treatment>]) -> Vec<Value> {
-        self.fields.iter().zip(shown).map(|(field, shown)| treated(*shown, &self.row[*field])).collect()
+    /// The values as the view shows them; the secret makes the pseudonyms of the organisation that asks.
+    pub fn values(&self, shown: &[Option<Treatment>], secret: &str) -> Vec<Value> {
+        self.fields.iter().zip(shown).map(|(field, shown)| treated(*shown, &self.row[*field], secret)).collect()
     }
 
     fn level(&self, logic: &Logic<'_>, field: usize, needs: &mut Needs) -> Option<Option<Treatment>> {
