@@ -64,27 +64,35 @@ impl Exam<'_> {
         None
     }
 
-    /// Nothing changes until the next edge. Whether something does there; it may be for nothing.
-    pub async fn lasts(&self, rng: &mut StdRng) -> Result<Option<bool>, String> {
+    /// From edge to edge, so many of them: nothing changes in between. How many there were, and at how many
+    /// something did change; an edge may be for nothing.
+    pub async fn lasts(&self, edges: usize, rng: &mut StdRng) -> Result<[usize; 2], String> {
         const YEAR: i64 = 365 * 86_400_000_000;
-        let (now, cases) = (self.asker.now, cases(self.view, self.asker, self.world));
-        let edge = self.gate.next_edge(self.view, self.asker.person, now).await.unwrap();
-        let end = edge.map_or(now.0 + YEAR, |at| at.0 - 1);
-        assert!(now.0 <= end, "an edge at {edge:?}, not after {now}");
-        let before = self.gate.decide(now, &cases).await.unwrap();
-        for at in [Instant(rng.gen_range(now.0..=end)), Instant(end)] {
-            let then = self.gate.decide(at, &cases).await.unwrap();
-            if let Some(i) = (0..cases.len()).find(|i| before[*i] != then[*i]) {
-                let (ty, view) = (CATALOGUE.ty(cases[i].ty), self.view.of(cases[i].ty));
-                return Err(format!(
-                    "the next edge after {now} is {edge:?}, but {} changed by {at}: {:?} → {:?}\n{:?}\n{view:?}",
-                    ty.name, before[i], then[i], cases[i].row
-                ));
+        let (mut now, mut seen) = (self.asker.now, [0, 0]);
+        while seen[0] < edges {
+            let view = self.gate.seat_view(&self.view.seat, now).await.unwrap();
+            let cases = cases(&view, self.asker, self.world);
+            let edge = self.gate.next_edge(&view, self.asker.person, now).await.unwrap();
+            let end = edge.map_or(now.0 + YEAR, |at| at.0 - 1);
+            assert!(now.0 <= end, "an edge at {edge:?}, not after {now}");
+            let before = self.gate.decide(now, &cases).await.unwrap();
+            for at in [Instant(rng.gen_range(now.0..=end)), Instant(end)] {
+                let then = self.gate.decide(at, &cases).await.unwrap();
+                if let Some(i) = (0..cases.len()).find(|i| before[*i] != then[*i]) {
+                    let (ty, view) = (CATALOGUE.ty(cases[i].ty), view.of(cases[i].ty));
+                    return Err(format!(
+                        "the next edge after {now} is {edge:?}, but {} changed by {at}: {:?} → {:?}\n{:?}\n{view:?}",
+                        ty.name, before[i], then[i], cases[i].row
+                    ));
+                }
             }
+            let Some(edge) = edge else { break };
+            let view = self.gate.seat_view(&self.view.seat, edge).await.unwrap();
+            let after = self.gate.decide(edge, &self::cases(&view, self.asker, self.world)).await.unwrap();
+            seen = [seen[0] + 1, seen[1] + usize::from(after != before)];
+            now = edge;
         }
-        let Some(edge) = edge else { return Ok(None) };
-        let view = self.gate.seat_view(&self.view.seat, edge).await.unwrap();
-        Ok(Some(self.gate.decide(edge, &self::cases(&view, self.asker, self.world)).await.unwrap() != before))
+        Ok(seen)
     }
 }
 

@@ -199,10 +199,11 @@ impl Bench {
             if let Some(wrong) = exam.differs().await {
                 return Some(format!("{wrong}\nfor {asker:?}"));
             }
-            match exam.lasts(&mut rng).await {
-                Ok(turns) => {
-                    tally.edges += usize::from(turns.is_some());
-                    tally.turns += usize::from(turns == Some(true));
+            // a missing edge hides behind those that are there, so some views are followed for longer
+            match exam.lasts(if turn % 5 == 0 { 15 } else { 1 }, &mut rng).await {
+                Ok([edges, turns]) => {
+                    tally.edges += edges;
+                    tally.turns += turns;
                 }
                 Err(wrong) => return Some(format!("{wrong}\nfor {asker:?}")),
             }

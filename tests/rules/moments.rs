@@ -18,16 +18,23 @@ tests! {
         an_embargo_ends,
         a_consent_begins_and_ends,
         a_supply_ends,
+        a_delegation_ends,
         a_role_ends;
 }
 
+async fn caller(hub: &Hub, seat: &str) -> Caller {
+    let (seat, principal) = resolve(hub.db(), seat, hub.clock().now()).await.unwrap();
+    Caller { seat: Arc::new(seat), principal, expires: Instant(i64::MAX), place: None }
+}
+
 async fn next(hub: &Hub, seat: &str) -> Option<Instant> {
-    let now = hub.clock().now();
-    let (seat, principal) = resolve(hub.db(), seat, now).await.unwrap();
-    let gate = &hub.app().gate;
-    let caller = Caller { seat: Arc::new(seat), principal, expires: Instant(i64::MAX), place: None };
-    let view = gate.view(&caller, now).await.unwrap();
-    gate.next_edge(&view, principal, now).await.unwrap()
+    edge(hub, &caller(hub, seat).await).await
+}
+
+async fn edge(hub: &Hub, caller: &Caller) -> Option<Instant> {
+    let (gate, now) = (&hub.app().gate, hub.clock().now());
+    let view = gate.view(caller, now).await.unwrap();
+    gate.next_edge(&view, caller.principal, now).await.unwrap()
 }
 
 fn instant(text: &str) -> Instant {
@@ -92,6 +99,20 @@ async fn a_supply_ends(hub: Hub) {
     hub.sql(&format!("UPDATE partner_product SET {day} WHERE role = 'supplies' AND {product}")).await;
     hub.set_clock("2026-06-17T12:00:00Z");
     assert_eq!(next(&hub, AQUA).await, Some(instant("2026-06-18T00:00:00Z")));
+}
+
+/// R10
+async fn a_delegation_ends(hub: Hub) {
+    let until = instant("2026-06-15T10:20:00.000003Z");
+    hub.sql(&format!("UPDATE delegation SET valid_to = {}", until.0)).await;
+    let (deputy, gate) = (caller(&hub, "lindner/partner_planner/lena").await, &hub.app().gate);
+    let place = "aqua-seals/partner_planner/alice";
+    let deputy = gate.in_place(&deputy, place, hub.clock().now()).await.unwrap();
+    assert_eq!(edge(&hub, &deputy).await, Some(until));
+    hub.set_clock("2026-06-15T10:20:00.000002Z");
+    assert!(gate.view(&deputy, hub.clock().now()).await.is_ok());
+    hub.set_clock("2026-06-15T10:20:00.000003Z");
+    assert!(gate.view(&deputy, hub.clock().now()).await.is_err());
 }
 
 async fn a_role_ends(hub: Hub) {
