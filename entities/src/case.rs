@@ -15,6 +15,7 @@ use crate::prelude::*;
             " SELECT l.case_id FROM case_product l JOIN part p ON p.product_id = l.product_id \
              WHERE p.valid_from <= l.delivered_on AND (p.valid_to IS NULL OR p.valid_to > l.delivered_on)"
         ),
+        turns: &[],
         doc: "cases about a part that the organisation supplied on the day of delivery, or what held it then",
     },
     membership = Membership {
@@ -23,6 +24,7 @@ use crate::prelude::*;
         code: None,
         sql: "SELECT case_id FROM case_party WHERE organisation_id = {holder} \
               AND valid_from <= {now} AND (valid_to IS NULL OR valid_to > {now})",
+        turns: &[Turn { table: "case_party", columns: &["valid_from", "valid_to"], filter: "organisation_id = {holder}", after: 0 }],
         doc: "cases that the organisation is invited to at present",
     },
     membership = Membership {
@@ -30,6 +32,7 @@ use crate::prelude::*;
         holder: Holder::Organisation,
         code: None,
         sql: crate::case_product::endangered!("p.case_id"),
+        turns: &[],
         doc: "safety cases about a lot that the organisation supplied or sold",
     }
 )]

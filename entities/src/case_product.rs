@@ -14,6 +14,7 @@ use crate::prelude::*;
             " SELECT l.id FROM case_product l JOIN part p ON p.product_id = l.product_id \
              WHERE p.valid_from <= l.delivered_on AND (p.valid_to IS NULL OR p.valid_to > l.delivered_on)"
         ),
+        turns: &[],
         doc: "lots of a part that the organisation supplied on the day of delivery, or of what held it then",
     },
     membership = Membership {
@@ -21,6 +22,7 @@ use crate::prelude::*;
         holder: Holder::Organisation,
         code: None,
         sql: endangered!("p.id"),
+        turns: &[],
         doc: "lots in safety cases that the organisation supplied or sold",
     }
 )]

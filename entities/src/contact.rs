@@ -12,6 +12,12 @@ use crate::prelude::*;
         sql: "SELECT contact_id FROM consent WHERE recipient_id = {holder} AND purpose = 'partner_contact' \
               AND status = 'given' AND given_at <= {now} AND withdrawn_at IS NULL \
               AND (expires_at IS NULL OR expires_at > {now})",
+        turns: &[Turn {
+            table: "consent",
+            columns: &["given_at", "expires_at"],
+            filter: "recipient_id = {holder} AND purpose = 'partner_contact' AND status = 'given' AND withdrawn_at IS NULL",
+            after: 0,
+        }],
         doc: "people whose live consent names the organisation as recipient for partner contact",
     },
     membership = Membership {
@@ -23,6 +29,12 @@ use crate::prelude::*;
               AND (expires_at IS NULL OR expires_at > {now}) \
               AND EXISTS (SELECT 1 FROM org_role r WHERE r.organisation_id = {holder} AND r.kind = 'internal' \
               AND r.valid_from <= {now} AND (r.valid_to IS NULL OR r.valid_to > {now}))",
+        turns: &[Turn {
+                table: "consent",
+                columns: &["given_at", "expires_at"],
+                filter: "recipient_id IS NULL AND purpose = 'marketing_email' AND status = 'given' AND withdrawn_at IS NULL",
+                after: 0,
+            }, HOST],
         doc: "people whose live consent allows us, and nobody else, to send them marketing e-mail",
     },
     membership = Membership {
@@ -34,6 +46,7 @@ use crate::prelude::*;
               AND (closed_at IS NULL OR closed_at > {now} - 2592000000000) \
               AND EXISTS (SELECT 1 FROM org_role r WHERE r.organisation_id = {holder} AND r.kind = 'internal' \
               AND r.valid_from <= {now} AND (r.valid_to IS NULL OR r.valid_to > {now}))",
+        turns: &[Turn { table: "crm_case", columns: &["closed_at"], filter: "contact_id IS NOT NULL", after: 2_592_000_000_000 }, HOST],
         doc: "people who have a case with us that is open, or was until thirty days ago",
     }
 )]
@@ -79,3 +92,11 @@ pub struct Model {
     #[field(INT)]
     pub erased_at: Option<Instant>,
 }
+
+/// Whether the organisation is the host.
+const HOST: Turn = Turn {
+    table: "org_role",
+    columns: &["valid_from", "valid_to"],
+    filter: "organisation_id = {holder} AND kind = 'internal'",
+    after: 0,
+};

@@ -11,6 +11,7 @@ use crate::prelude::*;
         holder: Holder::Principal,
         code: None,
         sql: "SELECT customer_id FROM customer_team WHERE principal_id = {holder}",
+        turns: &[],
         doc: "customers whose account team the person belongs to",
     }
 )]

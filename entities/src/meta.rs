@@ -89,7 +89,22 @@ pub struct Membership {
     /// A sub-select of the members' keys. `{holder}` is the holder's key; `{now}` the instant in
     /// microseconds; `{today}` the calendar day in UTC. Written in the SQL that both databases read.
     pub sql: &'static str,
+    /// What of `sql` depends on the moment. There a time stands before `<= {now}` when something begins, before
+    /// `> {now}` when it ends, and nowhere else: at the stored instant the set is already the next one.
+    pub turns: &'static [Turn],
     pub doc: &'static str,
+}
+
+/// Rows by whose times a set changes without any write.
+#[derive(Clone, Copy, Debug)]
+pub struct Turn {
+    pub table: &'static str,
+    /// Instants or days.
+    pub columns: &'static [&'static str],
+    /// Which rows can matter, with `{holder}` as above; rather too many than too few.
+    pub filter: &'static str,
+    /// The set changes so many microseconds after the stored instant.
+    pub after: i64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -14,6 +14,7 @@ use crate::prelude::*;
               WHERE a.principal_id = {holder} AND a.valid_from <= {now} AND (a.valid_to IS NULL OR a.valid_to > {now}) \
               UNION SELECT u.id, u.region FROM unit p JOIN org_unit u ON u.parent_id = p.id) \
               SELECT region FROM unit",
+        turns: &[Turn { table: "role_assignment", columns: &["valid_from", "valid_to"], filter: "principal_id = {holder}", after: 0 }],
         doc: "regions of the units, and of all units below them, that the person's present roles are limited to",
     }
 )]

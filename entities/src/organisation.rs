@@ -11,6 +11,7 @@ use crate::prelude::*;
         code: None,
         sql: "SELECT grantee_id FROM sharing_agreement WHERE grantor_id = {holder} AND status <> 'draft' \
               UNION SELECT grantor_id FROM sharing_agreement WHERE grantee_id = {holder} AND status <> 'draft'",
+        turns: &[],
         doc: "the other side of every agreement of the organisation that is more than a draft",
     }
 )]

@@ -13,6 +13,7 @@ use crate::prelude::*;
               WHERE p.organisation_id = {holder} \
               UNION SELECT d.from_principal_id FROM delegation d JOIN principal p ON p.id = d.to_principal_id \
               WHERE p.organisation_id = {holder}",
+        turns: &[],
         doc: "people who act, or acted, for the organisation's people, and those for whom its people do",
     }
 )]

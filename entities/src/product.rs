@@ -15,6 +15,18 @@ use crate::prelude::*;
               AND a.valid_from <= {now} AND (a.valid_to IS NULL OR a.valid_to > {now}) \
               AND s.effect = 'include' AND s.product_id IS NOT NULL \
               AND (s.valid_from IS NULL OR s.valid_from <= {now}) AND (s.valid_to IS NULL OR s.valid_to > {now})",
+        turns: &[Turn {
+                table: "sharing_agreement",
+                columns: &["valid_from", "valid_to"],
+                filter: "grantee_id = {holder} AND status = 'active'",
+                after: 0,
+            }, Turn {
+                table: "agreement_scope",
+                columns: &["valid_from", "valid_to"],
+                filter: "product_id IS NOT NULL AND agreement_id IN (SELECT a.id FROM sharing_agreement a \
+                         WHERE a.grantee_id = {holder} AND a.status = 'active')",
+                after: 0,
+            }],
         doc: "products that an active agreement with the organisation names one by one",
     },
     membership = Membership {
@@ -23,6 +35,12 @@ use crate::prelude::*;
         code: None,
         sql: "SELECT product_id FROM partner_product WHERE organisation_id = {holder} AND role = 'supplies' \
               AND valid_from <= {today} AND (valid_to IS NULL OR valid_to > {today})",
+        turns: &[Turn {
+            table: "partner_product",
+            columns: &["valid_from", "valid_to"],
+            filter: "organisation_id = {holder} AND role = 'supplies'",
+            after: 0,
+        }],
         doc: "products that the organisation supplies to us today",
     },
     membership = Membership {
@@ -31,6 +49,12 @@ use crate::prelude::*;
         code: None,
         sql: "SELECT product_id FROM partner_product WHERE organisation_id = {holder} AND role = 'distributes' \
               AND valid_from <= {today} AND (valid_to IS NULL OR valid_to > {today})",
+        turns: &[Turn {
+            table: "partner_product",
+            columns: &["valid_from", "valid_to"],
+            filter: "organisation_id = {holder} AND role = 'distributes'",
+            after: 0,
+        }],
         doc: "products that the organisation distributes for us today",
     },
     membership = Membership {
@@ -38,6 +62,7 @@ use crate::prelude::*;
         holder: Holder::Organisation,
         code: None,
         sql: crate::case_product::endangered!("p.product_id"),
+        turns: &[],
         doc: "products of which a lot that the organisation supplied or sold is in a safety case",
     }
 )]

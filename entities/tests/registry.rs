@@ -97,3 +97,38 @@ fn scopes_walk_references_to_what_they_speak_of() {
         }
     }
 }
+
+#[test]
+fn a_set_that_depends_on_the_moment_says_by_which_times() {
+    for membership in REGISTRY.iter().flat_map(|entity| entity.memberships) {
+        let mut compared: Vec<(&str, i64)> = Vec::new();
+        for word in ["{now}", "{today}"] {
+            for (at, _) in membership.sql.match_indices(word) {
+                let before = membership.sql[..at].trim_end();
+                let before = before.strip_suffix("<=").or(before.strip_suffix('>')).unwrap_or_else(|| {
+                    panic!("{}: a time stands before `<= {word}` or `> {word}`", membership.name);
+                });
+                let column = before.trim_end().rsplit([' ', '(', '.']).next().unwrap_or_default();
+                let rest = membership.sql[at + word.len()..].trim_start();
+                let back =
+                    rest.strip_prefix("- ").map_or("0", |rest| rest.split([')', ' ']).next().unwrap_or_default());
+                compared.push((column, back.parse().expect("microseconds")));
+            }
+        }
+        let declared = membership.turns.iter().flat_map(|turn| turn.columns.iter().map(|c| (*c, turn.after)));
+        let (mut compared, mut declared) = (compared, declared.collect::<Vec<_>>());
+        compared.sort_unstable();
+        compared.dedup();
+        declared.sort_unstable();
+        declared.dedup();
+        assert_eq!(declared, compared, "{}", membership.name);
+        for turn in membership.turns {
+            let entity = REGISTRY.iter().find(|entity| entity.table == turn.table).expect("a table of the model");
+            for column in turn.columns {
+                let field = entity.fields.iter().find(|field| field.column == *column).expect("a column of the table");
+                let moved = field.kind == Kind::Instant || field.kind == Kind::Date && turn.after == 0;
+                assert!(moved, "{}: {column} is no time", membership.name);
+            }
+        }
+    }
+}

@@ -15,6 +15,7 @@ mod m20261122_000006_sharing;
 mod m20261122_000007_hub;
 mod m20261122_000008_audit;
 mod m20261122_000009_transfer;
+mod m20261122_000011_moments;
 mod table;
 
 pub struct Migrator;
@@ -32,6 +33,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000007_hub::Hub),
             Box::new(m20261122_000008_audit::Audit),
             Box::new(m20261122_000009_transfer::Transfer),
+            Box::new(m20261122_000011_moments::Moments),
         ]
     }
 }

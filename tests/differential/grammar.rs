@@ -206,7 +206,10 @@ impl Grammar<'_> {
             if fields.is_empty() || step == 0 && self.chance(0.12) {
                 break;
             }
-            let field = self.pick(&fields);
+            // times are few among the fields, and their edges the easiest to get wrong
+            let times: Vec<_> =
+                fields.iter().filter(|f| matches!(f.kind, Kind::Date | Kind::Instant)).copied().collect();
+            let field = if !times.is_empty() && self.chance(0.2) { self.pick(&times) } else { self.pick(&fields) };
             if field.optional {
                 reached.guards.push(format!("{} has {}", reached.path, field.name));
             }
@@ -310,8 +313,9 @@ impl Grammar<'_> {
             return text;
         }
         let mut text = "context.now".to_string();
-        for _ in 0..self.pick(&[0, 0, 1, 1, 1, 2]) {
-            text += &format!(".offset(duration(\"{}\"))", self.pick(MOVES));
+        for _ in 0..self.pick(&[0, 0, 0, 1, 1, 2]) {
+            let by = if self.chance(0.4) { self.pick(&["1ms", "-1ms"]) } else { self.pick(MOVES) };
+            text += &format!(".offset(duration(\"{by}\"))");
         }
         text
     }

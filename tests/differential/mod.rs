@@ -6,6 +6,7 @@ mod documents;
 mod draw;
 pub mod dump;
 mod grammar;
+mod images;
 mod members;
 mod naive;
 mod numbers;

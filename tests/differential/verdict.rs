@@ -1,5 +1,5 @@
-//! What Cedar decided of a world, held against what the statements of a view give: rows, fields,
-//! treatments and marks, in every form in which the builder writes them.
+//! What Cedar decided of a world, held against what a view gives: rows, fields, treatments and values, by its
+//! statements, in every form in which the builder writes them, and in memory.
 
 use entente::{
     access::{
@@ -18,7 +18,7 @@ use super::{
 };
 
 /// By type, row and field.
-pub struct Verdict(Vec<Vec<Vec<Option<Treatment>>>>);
+pub struct Verdict(pub Vec<Vec<Vec<Option<Treatment>>>>);
 
 impl Verdict {
     pub fn of<'w>(court: &mut Court<'w>, world: &'w World) -> Self {
@@ -32,6 +32,10 @@ impl Verdict {
             all.push(rows.collect());
         }
         Verdict(all)
+    }
+
+    pub fn rows(&self) -> usize {
+        self.0.iter().map(Vec::len).sum()
     }
 
     pub fn fields(&self) -> impl Iterator<Item = Option<Treatment>> + '_ {
@@ -69,11 +73,16 @@ const MOST: usize = 1000;
 impl Exam<'_> {
     /// The first difference, in words.
     pub async fn differs(&self) -> Option<String> {
+        if let Some(wrong) = self.in_memory().await {
+            return Some(format!("in memory: {wrong}"));
+        }
         for ty in &CATALOGUE.types {
             let keys = self.keys(ty.id);
             if self.view.of(ty.id).row.is_never() {
-                let first = (0..keys.len()).find(|row| self.verdict.sees(ty.id, *row))?;
-                return Some(format!("{} {} is allowed, and the view has no rows of it", ty.name, keys[first]));
+                if let Some(first) = (0..keys.len()).find(|row| self.verdict.sees(ty.id, *row)) {
+                    return Some(format!("{} {} is allowed, and the view has no rows of it", ty.name, keys[first]));
+                }
+                continue;
             }
             for form in ["a page", "by key", "in bulk"] {
                 if let Some(wrong) = self.rows(ty, form).await {

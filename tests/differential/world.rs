@@ -154,7 +154,8 @@ impl World {
     pub fn instant(&self, rng: &mut StdRng) -> Instant {
         const DAY: i64 = 86_400_000_000;
         const OFF: &[i64] = &[-60 * DAY, -30 * DAY, -7 * DAY, -1000, -1, 0, 1, 999, 1000, 1001, DAY, 7 * DAY, 60 * DAY];
-        Instant(self.now.0 + OFF.choose(rng).expect("some"))
+        const NEAR: &[i64] = &[-1000, -1, 0, 1, 999, 1000];
+        Instant(self.now.0 + if rng.gen_bool(0.35) { NEAR } else { OFF }.choose(rng).expect("some"))
     }
 
     pub fn day(&self, rng: &mut StdRng) -> NaiveDate {

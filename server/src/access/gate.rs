@@ -29,7 +29,7 @@ const VIEWS: usize = 10_000;
 const JOINT_VIEWS: usize = 1_000;
 
 pub struct Gate {
-    db: Db,
+    pub(super) db: Db,
     clock: Clock,
     folder: Option<PathBuf>,
     rules: ArcSwap<Rules>,

@@ -10,6 +10,8 @@ mod guess;
 mod joint;
 pub mod key;
 pub mod load;
+pub mod memory;
+pub mod moments;
 pub mod pred;
 pub mod probe;
 pub mod read;

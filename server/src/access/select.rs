@@ -331,8 +331,8 @@ fn filter<'a>(conditions: impl Iterator<Item = &'a String>) -> String {
 }
 
 impl Statement {
-    /// What the operator's tools ask past the views.
-    pub(super) fn written(sql: Sql) -> Self {
+    /// What no view stands behind: for the eyes of the gate and of the operator's tools only.
+    pub(in crate::access) fn written(sql: Sql) -> Self {
         let text = sql.assemble(&sql.text);
         Statement { sql: text, binds: sql.binds, pace: Pace::default(), reads: BTreeSet::new() }
     }

@@ -174,6 +174,15 @@ impl Sql {
         };
     }
 
+    /// Behind an expression: it is one of the values in a slot.
+    pub fn among(&mut self, slot: usize, kind: Kind) {
+        match self.dialect {
+            Dialect::Postgres => self.push(" = ANY(").bind(Bind::Slot(slot), BindType::list(kind)),
+            Dialect::Sqlite => self.push(" IN (SELECT value FROM rarray(").bind(Bind::Slot(slot), BindType::list(kind)),
+        }
+        self.add(if self.dialect == Dialect::Postgres { ")" } else { "))" });
+    }
+
     pub fn text_literal(&mut self, text: &str) {
         self.text.push('\'');
         // no text in the database holds a zero byte, and SQLite would end the statement there
@@ -316,15 +325,33 @@ impl Sql {
     }
 
     fn member(&mut self, ty: &Type, alias: &str, term: &Term, name: &str, holder: &Term) {
-        let Some((_, membership)) = CATALOGUE.membership(name) else { return self.add("1 = 0") };
+        if CATALOGUE.membership(name).is_none() {
+            return self.add("1 = 0");
+        }
         self.term(ty, alias, term);
         let before = std::mem::take(&mut self.text);
-        let mut rest = membership.sql;
+        self.members(name, |sql| sql.term(ty, alias, holder));
+        let set = std::mem::replace(&mut self.text, before);
+        let index = self.sets.iter().position(|s| *s == set).unwrap_or_else(|| {
+            self.sets.push(set);
+            self.sets.len() - 1
+        });
+        let _ = write!(self.text, " IN ({TOKEN}{index}{TOKEN})");
+    }
+
+    /// The sub-select of a membership's members.
+    pub fn members(&mut self, name: &str, holder: impl Fn(&mut Self)) {
+        self.filled(CATALOGUE.membership(name).map_or("SELECT NULL WHERE 1 = 0", |(_, m)| m.sql), holder);
+    }
+
+    /// SQL of the catalogue with its placeholders filled in.
+    pub fn filled(&mut self, text: &str, holder: impl Fn(&mut Self)) {
+        let mut rest = text;
         while let Some(open) = rest.find('{') {
             self.push(&rest[..open]);
             let close = rest[open..].find('}').map_or(rest.len(), |i| open + i);
             match &rest[open + 1..close] {
-                "holder" => self.term(ty, alias, holder),
+                "holder" => holder(self),
                 "now" => self.bind(Bind::Now { offset: 0, add: 0 }, BindType::Int),
                 "today" => self.bind(Bind::Today { offset: 0, ceil: false }, BindType::Date),
                 _ => {}
@@ -332,12 +359,6 @@ impl Sql {
             rest = rest.get(close + 1..).unwrap_or_default();
         }
         self.push(rest);
-        let set = std::mem::replace(&mut self.text, before);
-        let index = self.sets.iter().position(|s| *s == set).unwrap_or_else(|| {
-            self.sets.push(set);
-            self.sets.len() - 1
-        });
-        let _ = write!(self.text, " IN ({TOKEN}{index}{TOKEN})");
     }
 
     /// The statement, whole: a set that it asks for once stands where it is asked for, one that it asks

@@ -2,7 +2,9 @@
 //! and filters, orders, groups and aggregates see the treated value too.
 
 use entities::{Decimal, meta::Kind};
+use sha2::{Digest, Sha256};
 
+use super::sql::PSEUDONYM;
 use crate::catalogue::Field;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -64,6 +66,12 @@ impl Treatment {
             Treatment::Pseudonym => (0, 0),
         }
     }
+}
+
+/// As PostgreSQL computes it from `sha256(secret || value)`.
+pub fn pseudonym(secret: &str, value: &str) -> String {
+    let digest = Sha256::new().chain_update(secret).chain_update(value).finalize();
+    digest[..PSEUDONYM / 2].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl std::fmt::Display for Treatment {

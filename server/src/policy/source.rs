@@ -3,7 +3,7 @@
 use std::{fmt, fs, path::Path, str::FromStr};
 
 use cedar_policy::{Effect, Policy, PolicyId, PolicySet, PrincipalConstraint, ResourceConstraint};
-use include_dir::include_dir;
+use include_dir::{Dir, include_dir};
 use miette::Diagnostic;
 
 use super::{Rule, Shown, schema::ASKER};

@@ -13,12 +13,11 @@ use rusqlite::{
     functions::FunctionFlags,
     types::{ToSql, ToSqlOutput, Value, ValueRef},
 };
-use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{Arg, Pace, Rows};
 use crate::{
-    access::sql::PSEUDONYM,
+    access::treat::pseudonym,
     error::{Error, Result},
 };
 
@@ -99,21 +98,16 @@ fn connect(file: &Path) -> Result<Lite> {
         "pseudonym",
         2,
         FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC,
-        |arguments| pseudonym(arguments.get(0)?, arguments.get(1)?),
+        |arguments| {
+            let (secret, value): (String, Option<String>) = (arguments.get(0)?, arguments.get(1)?);
+            Ok(value.map(|value| pseudonym(&secret, &value)))
+        },
     )?;
     let watch: Arc<Mutex<Watch>> = Arc::default();
     let watched = watch.clone();
     connection
         .progress_handler(LOOK, Some(move || watched.lock().unwrap_or_else(PoisonError::into_inner).is_over()))?;
     Ok(Lite { connection, watch })
-}
-
-/// As PostgreSQL computes it from `sha256(secret || value)`.
-fn pseudonym(secret: String, value: Option<String>) -> rusqlite::Result<Option<String>> {
-    Ok(value.map(|value| {
-        let digest = Sha256::new().chain_update(secret).chain_update(value).finalize();
-        digest[..PSEUDONYM / 2].iter().map(|byte| format!("{byte:02x}")).collect()
-    }))
 }
 
 pub struct Session {

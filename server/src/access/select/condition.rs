@@ -67,16 +67,7 @@ impl Select<'_> {
                     one(sql, " LIKE ");
                     sql.push(" ESCAPE '\\'");
                 }
-                Test::In | Test::NotIn => match dialect {
-                    Dialect::Postgres => {
-                        sql.push(" = ANY(").bind(Bind::Slot(slot), BindType::list(kind));
-                        sql.push(")");
-                    }
-                    Dialect::Sqlite => {
-                        sql.push(" IN (SELECT value FROM rarray(").bind(Bind::Slot(slot), BindType::list(kind));
-                        sql.push("))");
-                    }
-                },
+                Test::In | Test::NotIn => sql.among(slot, kind),
             }
             if test == Test::NotIn {
                 sql.text = format!("({}) IS NOT TRUE", sql.text);
