@@ -10,7 +10,7 @@ mod solver;
 mod world;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     path::Path,
     sync::{
         Arc,
@@ -121,11 +121,12 @@ impl Proof {
             let mut decided: BTreeMap<Option<&str>, Decided> = BTreeMap::new();
             for (i, claim) in self.claims.iter().enumerate().filter(|(_, c)| scene.speaks(&c.rule)) {
                 let given = claim.given.as_deref();
-                if !decided.contains_key(&given) {
-                    decided.insert(given, scene.decided(given)?);
-                }
+                let decided = match decided.entry(given) {
+                    Entry::Occupied(known) => known.into_mut(),
+                    Entry::Vacant(place) => place.insert(scene.decided(given)?),
+                };
                 let held = found.claims.entry(i).or_default();
-                let asked = self.ask(claim, &scene, &decided[&given], held, solver).await;
+                let asked = self.ask(claim, &scene, decided, held, solver).await;
                 asked.map_err(|error| about(error, &claim.rule, class))?;
             }
             for rule in scene.rules() {
