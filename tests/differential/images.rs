@@ -98,7 +98,7 @@ impl Exam<'_> {
 
 /// The first seat whose rows are decided otherwise when others ask at the same time.
 pub async fn apart(gate: &Gate, world: &World, seats: &[(Arc<View>, Asker)]) -> Option<String> {
-    let Some((_, Asker { now, .. })) = seats.first() else { return None };
+    let (_, Asker { now, .. }) = seats.first()?;
     let all: Vec<Vec<Case<'_>>> = seats.iter().map(|(view, asker)| cases(view, asker, world)).collect();
     let together: Vec<Option<Shown>> = gate.decide(*now, &all.concat()).await.unwrap();
     let mut together = together.chunks(all[0].len());

@@ -200,7 +200,7 @@ impl Bench {
                 return Some(format!("{wrong}\nfor {asker:?}"));
             }
             // a missing edge hides behind those that are there, so some views are followed for longer
-            match exam.lasts(if turn % 5 == 0 { 15 } else { 1 }, &mut rng).await {
+            match exam.lasts(if turn.is_multiple_of(5) { 15 } else { 1 }, &mut rng).await {
                 Ok([edges, turns]) => {
                     tally.edges += edges;
                     tally.turns += turns;

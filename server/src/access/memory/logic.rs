@@ -287,8 +287,8 @@ mod tests {
 
     #[test]
     fn times_meet_by_the_millisecond_and_days_at_their_midnight() {
-        let day: chrono::NaiveDate = "2026-06-15".parse().unwrap();
-        let midnight = Scalar::of(&Value::Date(day));
+        let day = Value::Date("2026-06-15".parse().unwrap());
+        let midnight = Scalar::of(&day);
         assert_eq!(midnight, Scalar::of(&Value::Instant("2026-06-15T00:00:00.000999Z".parse().unwrap())));
         assert_eq!(
             compare(Op::Lt, midnight, Scalar::of(&Value::Instant("2026-06-15T00:00:00.001Z".parse().unwrap()))),
