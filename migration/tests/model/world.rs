@@ -173,6 +173,7 @@ async fn organisation(db: &DatabaseConnection, slug: &str, kind: &str, parent_id
             partner_tier: text("gold"),
             risk_rating: text("low"),
             nda_ref: text("NDA-1"),
+            transfer_contract: text("SCC-1"),
             status: "active".into(),
             created_at: now(),
         }
