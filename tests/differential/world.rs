@@ -173,6 +173,7 @@ impl World {
             return Some(Value::from(format!("{text}-{name}-{column}-{}", self.rows[ty.id.0].len())));
         }
         match (ty.name, field.column) {
+            ("AuditEvent", "seq") => Some(Value::Int(self.rows[ty.id.0].len() as i64)),
             ("OrgRole", "kind") => one(rng, KINDS),
             ("RoleAssignment", "role") => one(rng, ROLES),
             ("RoleAssignment" | "OrgRole" | "CaseParty", "valid_from") => Some(self.early(rng).into()),

@@ -119,7 +119,6 @@ async fn a_changed_treatment_is_followed_at_once(hub: Hub) {
     // what the hub does not know shows nothing
     for (treatment, param) in [
         ("hidden", "NULL"),
-        ("pseudonym", "NULL"),
         ("days_of_supply", "NULL"),
         ("prefix", "'many'"),
         ("prefix", "NULL"),

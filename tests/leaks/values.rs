@@ -360,6 +360,8 @@ fn another(dialect: Dialect, ty: &Type, field: &Field) -> Option<String> {
             format!("CASE {c}{cases} ELSE '{}' END", field.one_of[0])
         }
         Kind::Text => or("'q'", format!("{c} || 'q'")),
+        // no two lines of the log have the same number
+        Kind::Int if column == "seq" => format!("-{c}"),
         Kind::Int => or("1", format!("{c} + 1")),
         Kind::Decimal => or("10000", format!("{c} + 10000")),
         Kind::Instant => or("1781517600000000", format!("{c} + 1000000")),
@@ -591,7 +593,7 @@ async fn copy(hub: &Hub, ty: &Type, rows: &[Uuid]) -> Vec<Uuid> {
         match field.kind {
             _ if field.name == "id" => format!("CASE id{keys} END"),
             Kind::Text if unique => format!("{c} || '-copy'"),
-            Kind::Int if field.column == "line_no" => format!("{c} + 1000"),
+            Kind::Int if ["line_no", "seq"].contains(&field.column) => format!("{c} + 1000"),
             // far from every window of time
             Kind::Date if field.column == "bucket_start" && dialect == Dialect::Sqlite => {
                 format!("date({c}, '+9000 days')")
