@@ -117,12 +117,8 @@ async fn a_changed_treatment_is_followed_at_once(hub: Hub) {
     let full = shown(&hub.data(BERGMANN, document).await);
     assert!(full.iter().zip(&two).all(|(full, two)| full.starts_with(two) && full.len() > 2), "{full:?}");
     // what the hub does not know shows nothing
-    for (treatment, param) in [
-        ("hidden", "NULL"),
-        ("days_of_supply", "NULL"),
-        ("prefix", "'many'"),
-        ("prefix", "NULL"),
-    ] {
+    for (treatment, param) in [("hidden", "NULL"), ("days_of_supply", "NULL"), ("prefix", "'many'"), ("prefix", "NULL")]
+    {
         hub.sql(&format!("UPDATE agreement_field SET treatment = '{treatment}', param = {param} {field}")).await;
         let reply = hub.query(BERGMANN, document).await;
         match reply.status {

@@ -276,10 +276,14 @@ impl Hub {
 
     /// The binary over this database, in a folder of its own.
     pub fn cli(&self, arguments: &[&str]) -> Command {
-        entente(arguments)
+        let command = entente(arguments)
             .env("DATABASE_URL", self.database_url())
-            .env("ENTENTE_AUDIT__JOURNAL", &self.journal().to_string_lossy())
-            .env("ENTENTE_CLOCK", &self.clock().now().to_string())
+            .env("ENTENTE_CLOCK", &self.clock().now().to_string());
+        // a command brings lines of the log into the table: not into one that others read
+        match self.0.shared_rows {
+            true => command.env("ENTENTE_AUDIT__ENABLED", "false"),
+            false => command.env("ENTENTE_AUDIT__JOURNAL", &self.journal().to_string_lossy()),
+        }
     }
 }
 
