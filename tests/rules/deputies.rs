@@ -165,6 +165,17 @@ async fn a_delegation_counts_only_while_both_may(hub: Hub) {
         hub.sql(back).await;
         assert!(may_act(&hub, LENA, ALICE).await, "{back}");
     }
+    // with no user named it is the one whose delegation counts
+    let arne = "(SELECT id FROM principal WHERE slug = 'arne')";
+    hub.sql(&format!("UPDATE role_assignment SET role = 'partner_planner' WHERE principal_id = {arne}")).await;
+    hub.sql(&format!(
+        "INSERT INTO delegation (id, from_principal_id, to_principal_id, object_types, can_write, valid_from, valid_to, \
+         reason, approved_by_id) SELECT {arne}, {arne}, to_principal_id, object_types, can_write, valid_from, valid_to, \
+         reason, {arne} FROM delegation"
+    ))
+    .await;
+    hub.sql(&format!("UPDATE delegation SET approved_by_id = NULL WHERE from_principal_id <> {arne}")).await;
+    assert_eq!(ask(&hub, LENA, AQUA, STOCK).await.status, 200);
     hub.sql("DELETE FROM delegation").await;
     assert!(!may_act(&hub, LENA, ALICE).await);
 }
@@ -207,6 +218,11 @@ async fn an_operator_sees_no_more_than_it_may(hub: Hub) {
     assert_ne!(gone.await, 0);
     assert_eq!(count(ask(&hub, ADMIN, bruno, secret).await.data()), 0);
     assert_eq!(count(hub.data(bruno, secret).await), 1);
+    // who is no operator any more is told no names, at once
+    hub.sql("UPDATE org_role SET kind = 'customer' WHERE kind = 'internal'").await;
+    let reply = ask(&hub, ADMIN, "nobody/planner", secret).await;
+    assert_eq!((reply.status, reply.code().as_str()), (403, "FORBIDDEN"), "{}", reply.text);
+    hub.sql("UPDATE org_role SET kind = 'internal' WHERE kind = 'customer'").await;
     // a partner cannot appoint itself
     let made = "UPDATE role_assignment SET role = 'admin' WHERE principal_id = (SELECT id FROM principal WHERE slug = 'alice')";
     hub.sql(made).await;

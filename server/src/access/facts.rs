@@ -195,7 +195,6 @@ async fn agreements(
     Ok(agreements.collect())
 }
 
-/// To somebody of another organisation only what the host has agreed to.
 async fn delegated(tx: &DatabaseTransaction, from: Uuid, to: Uuid) -> Result<Vec<Delegated>> {
     let rows = delegation::Entity::find()
         .filter(delegation::Column::FromPrincipalId.eq(from))
@@ -204,8 +203,13 @@ async fn delegated(tx: &DatabaseTransaction, from: Uuid, to: Uuid) -> Result<Vec
         .await?;
     let people = principal::Entity::find().filter(principal::Column::Id.is_in([from, to])).all(tx).await?;
     let colleagues = people.len() == 2 && people[0].organisation_id == people[1].organisation_id;
-    let rows = rows.into_iter().filter(|d| colleagues || d.approved_by_id.is_some());
+    let rows = rows.into_iter().filter(|d| counts(d, colleagues));
     Ok(rows.map(|d| Delegated { types: names(&d.object_types), from: d.valid_from, until: d.valid_to }).collect())
+}
+
+/// To somebody of another organisation only what the host has agreed to.
+pub(super) fn counts(delegation: &delegation::Model, colleagues: bool) -> bool {
+    colleagues || delegation.approved_by_id.is_some()
 }
 
 fn names(list: &Json) -> Vec<String> {

@@ -66,8 +66,9 @@ impl Gate {
 
     /// The caller in the place of the seat with this name: as an operator, or as a deputy.
     pub async fn in_place(&self, caller: &Caller, name: &str, now: Instant) -> Result<Caller> {
-        // an operator is told what is wrong with the name; nobody else learns which seats there are
-        let place = if self.view(caller, now).await?.operator {
+        // an operator is told what is wrong with the name; nobody else learns which seats there are, nor who
+        // was an operator until now
+        let place = if self.fresh_view(caller, now).await?.operator {
             let found = roster::resolve(&self.db, name, now).await;
             let (seat, principal) = found.map_err(|error| match error {
                 Error::Usage(text) => Error::Input(text),
@@ -75,7 +76,7 @@ impl Gate {
             })?;
             Some(Place { name: name.into(), seat, principal })
         } else {
-            roster::deputised(&self.db, caller.principal, name, now).await?
+            roster::deputised(&self.db, caller, name, now).await?
         };
         let place = place.ok_or_else(|| no_place(name))?;
         let caller = Caller { place: Some(Arc::new(place)), ..caller.clone() };

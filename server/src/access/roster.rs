@@ -7,7 +7,7 @@ use entities::{Instant, delegation, organisation, principal, role_assignment};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect};
 use uuid::Uuid;
 
-use super::connect::Db;
+use super::{connect::Db, facts::counts};
 use crate::error::{Error, Result};
 
 /// What a view is compiled for.
@@ -131,21 +131,21 @@ pub async fn resolve(db: &Db, name: &str, now: Instant) -> Result<(Seat, Uuid)> 
 
 /// The place that a name means among those who have delegated something to this person, now. With no user
 /// named it is the first of them in that role.
-pub async fn deputised(db: &Db, deputy: Uuid, text: &str, now: Instant) -> Result<Option<Place>> {
+pub async fn deputised(db: &Db, deputy: &Caller, text: &str, now: Instant) -> Result<Option<Place>> {
     let Ok(name) = text.parse::<SeatName>() else { return Ok(None) };
     let given = delegation::Entity::find()
-        .filter(delegation::Column::ToPrincipalId.eq(deputy))
+        .filter(delegation::Column::ToPrincipalId.eq(deputy.principal))
         .filter(delegation::Column::ValidFrom.lte(now))
         .filter(delegation::Column::ValidTo.gt(now));
-    let mut from: Vec<Uuid> = given.all(db.orm()).await?.into_iter().map(|d| d.from_principal_id).collect();
-    from.sort();
-    from.dedup();
-    for id in from {
+    for given in given.order_by_asc(delegation::Column::FromPrincipalId).all(db.orm()).await? {
+        let id = given.from_principal_id;
         let Some(person) = principal::Entity::find_by_id(id).one(db.orm()).await? else { continue };
         let Some(home) = organisation::Entity::find_by_id(person.organisation_id).one(db.orm()).await? else {
             continue;
         };
-        let meant = name.user.as_ref().is_none_or(|user| *user == person.slug) && home.slug == name.organisation;
+        let meant = name.user.as_ref().is_none_or(|user| *user == person.slug)
+            && home.slug == name.organisation
+            && counts(&given, home.id == deputy.seat.organisation);
         let holders = if meant { holders(db, Some(home.id), now).await? } else { Vec::new() };
         if holders.iter().any(|holder| holder.principal == id && holder.role == name.role) {
             return Ok(Some(Place {
