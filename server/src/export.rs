@@ -106,7 +106,7 @@ async fn write(app: &App, args: &Args, out: &mut impl Write) -> std::result::Res
             let text = format!("what `{}` sees of `{}` changed meanwhile, export it again", args.seat, ty.name);
             return Err(Error::Conflict(text).into());
         }
-        let Page { rows, at, version, reads } = page(app, &view, &caller, ty, &columns, last).await?;
+        let Page { rows, at, version, reads } = page(app, &view, (&caller, &codec), ty, &columns, last).await?;
         if version != view.version {
             view = app.gate.fresh_view(&caller, app.clock.now()).await?;
             continue;
@@ -145,7 +145,7 @@ struct Page {
 async fn page(
     app: &App,
     view: &View,
-    caller: &Caller,
+    (caller, codec): (&Caller, &Codec),
     ty: &Type,
     columns: &[Column],
     last: Option<Uuid>,
@@ -168,7 +168,6 @@ async fn page(
         select.beyond(false, &[false], &[0]);
     }
     let statement = select.page(PAGE);
-    let codec = app.graphql.codec(caller.seat.organisation);
     let mut reading = app.gate.session(false).await?;
     let binding = Binding { now: app.clock.now(), me: caller.principal, secret: codec.secret(), slots: &slots };
     let rows = reading.run(&statement, &binding).await?;

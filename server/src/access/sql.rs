@@ -540,9 +540,6 @@ impl Sql {
 
     pub fn treated(&mut self, alias: &str, column: &str, kind: Kind, shown: Treatment) {
         let c = format!("{alias}.\"{column}\"");
-        if shown == Treatment::Pseudonym {
-            return self.pseudonym(&c);
-        }
         let _ = match shown {
             Treatment::Full => write!(self.text, "{c}"),
             Treatment::Prefix(n) => write!(self.text, "substr({c}, 1, {n})"),
@@ -560,7 +557,7 @@ impl Sql {
                 let w = if kind == Kind::Decimal { width } else { (width / Decimal::SCALE).max(1) };
                 write!(self.text, "({c} - ((({c} % {w}) + {w}) % {w}))")
             }
-            Treatment::Pseudonym => Ok(()),
+            Treatment::Pseudonym => return self.pseudonym(&c),
         };
     }
 
