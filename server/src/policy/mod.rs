@@ -16,7 +16,6 @@ mod source;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
-    hash::{DefaultHasher, Hash, Hasher},
     path::Path,
     sync::{Arc, LazyLock},
 };
@@ -25,6 +24,7 @@ use cedar_policy::{
     ActionConstraint, EntityTypeName, EntityUid, Policy, PolicyId, ResourceConstraint, Schema, ValidationMode,
     Validator,
 };
+use sha2::{Digest, Sha256};
 
 use crate::{
     access::{NotSql, Treatment},
@@ -89,10 +89,7 @@ impl Rules {
             Err(e) => return Err(vec![Refusal::new(Place::file("schema.cedarschema"), e.to_string())]),
         };
         let all = valid(&schema, Contents::Policies, files)?;
-        let mut hasher = DefaultHasher::new();
-        files.hash(&mut hasher);
-        SCHEMA_TEXT.hash(&mut hasher);
-        let rules = Rules { classes: classes(&schema, &all), schema, all, version: hasher.finish() };
+        let rules = Rules { classes: classes(&schema, &all), schema, all, version: version(files) };
         let refusals = check::uncompilable(&rules);
         if refusals.is_empty() { Ok(rules) } else { Err(refusals) }
     }
@@ -101,6 +98,13 @@ impl Rules {
         let id: &str = id.as_ref();
         self.all.iter().find(|r| r.id == id)
     }
+}
+
+/// Names a policy set, in the access log too: the same set has the same version on any machine and build.
+fn version(files: &[(String, String)]) -> u64 {
+    let texts = files.iter().flat_map(|(name, text)| [name.as_str(), text.as_str()]).chain([SCHEMA_TEXT.as_str()]);
+    let hash = texts.fold(Sha256::new(), |hash, text| hash.chain_update(text.len().to_be_bytes()).chain_update(text));
+    hash.finalize()[..8].iter().fold(0, |version, byte| version << 8 | u64::from(*byte))
 }
 
 /// The rules of files, each with an id of its own and sound against the schema.
