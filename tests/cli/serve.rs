@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::ask;
-use crate::harness::{Database, Hub, Running, entente, repository, tests, until};
+use crate::harness::{Database, Hub, Running, entente, policies, tests, until};
 
 tests! {
     changing: it_serves_what_the_settings_say, policies_are_taken_when_their_files_change,
@@ -48,17 +48,6 @@ async fn it_serves_what_the_settings_say(hub: Hub) {
     assert_eq!(end.code, Some(0));
     assert!(end.stderr.lines().all(|line| line.starts_with('{')), "one JSON object a line: {}", end.stderr);
     assert!(!end.stderr.contains(&token));
-}
-
-fn policies() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    for entry in fs::read_dir(repository().join("policies")).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|end| end == "cedar") {
-            fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
-        }
-    }
-    folder
 }
 
 const NO_CUSTOMERS: &str = "@id(\"test.no-customers\")\n@doc(\"For a test.\")\n\

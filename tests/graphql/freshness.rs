@@ -6,7 +6,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use super::{ADMIN, AQUA, BERGMANN, PLANNER};
-use crate::harness::{Hub, repository, tests};
+use crate::harness::{Hub, policies, tests};
 
 tests! {
     changing: an_ended_agreement_is_followed_at_once, an_empty_answer_becomes_full_at_once, a_field_comes_and_goes,
@@ -290,20 +290,8 @@ async fn an_embargo_ends_by_the_clock(hub: Hub) {
 
 // ---- policies
 
-/// The shipped policies in a folder of one's own.
-fn copied() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    for entry in fs::read_dir(repository().join("policies")).unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_some_and(|end| end == "cedar") {
-            fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
-        }
-    }
-    folder
-}
-
 async fn policies_are_taken_anew(hub: Hub) {
-    let folder = copied();
+    let folder = policies();
     let hub = hub.with(|config| config.policies = Some(folder.path().into())).await;
     let before = count(&hub, AQUA, "products").await;
     assert!(before > 0 && count(&hub, BERGMANN, "customers").await > 0);
@@ -331,7 +319,7 @@ async fn policies_are_taken_anew(hub: Hub) {
 }
 
 async fn refused_policies_change_nothing(hub: Hub) {
-    let folder = copied();
+    let folder = policies();
     let hub = hub.with(|config| config.policies = Some(folder.path().into())).await;
     let before = count(&hub, BERGMANN, "customers").await;
     let file = folder.path().join("more.cedar");

@@ -206,6 +206,22 @@ pub fn solver() -> Result<String, String> {
     }
 }
 
+/// The shipped policies in a folder of one's own.
+pub fn policies() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    copy_policies(folder.path());
+    folder
+}
+
+pub fn copy_policies(to: &Path) {
+    for entry in std::fs::read_dir(repository().join("policies")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|end| end == "cedar") {
+            std::fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
+        }
+    }
+}
+
 /// The repository's root.
 pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()

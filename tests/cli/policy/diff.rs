@@ -6,7 +6,7 @@ use std::{fs, path::Path, process::Command};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::harness::{Hub, Output, repository, tests};
+use crate::harness::{self, Hub, Output, copy_policies, repository, tests};
 
 tests! {
     reading:
@@ -23,22 +23,12 @@ const BERGMANN: &str = "bergmann/partner_sales";
 
 /// The shipped policies with one file changed.
 fn changed(file: &str, from: &str, to: &str) -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    copy(folder.path());
+    let folder = harness::policies();
     let path = folder.path().join(file);
     let text = fs::read_to_string(&path).unwrap();
     assert_eq!(text.matches(from).count(), 1, "`{from}` stands once in {file}");
     fs::write(path, text.replace(from, to)).unwrap();
     folder
-}
-
-fn copy(to: &Path) {
-    for file in fs::read_dir(repository().join("policies")).unwrap() {
-        let path = file.unwrap().path();
-        if path.extension().is_some_and(|extension| extension == "cedar") {
-            fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
-        }
-    }
 }
 
 async fn diff(hub: &Hub, old: &Path, new: &Path) -> Output {
@@ -160,7 +150,7 @@ async fn git_revisions_are_compared(hub: Hub) {
     let folder = tempfile::tempdir().unwrap();
     let policies = folder.path().join("policies");
     fs::create_dir(&policies).unwrap();
-    copy(&policies);
+    copy_policies(&policies);
     let git = |arguments: &[&str]| {
         let mut command = Command::new("git");
         command

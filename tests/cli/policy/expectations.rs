@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::harness::{Hub, entente, repository, tests};
+use crate::harness::{Hub, entente, policies, repository, tests};
 
 tests! {
     alone: the_shipped_expectations_hold, a_wrong_expectation_is_told_with_its_place, a_wrong_file_is_told_with_its_place;
@@ -27,13 +27,7 @@ async fn they_hold_on_this_database(hub: Hub) {
 
 /// The shipped policies with one file of expectations.
 fn with(expectations: &str) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    for file in fs::read_dir(repository().join("policies")).unwrap() {
-        let path = file.unwrap().path();
-        if path.extension().is_some_and(|extension| extension == "cedar") {
-            fs::copy(&path, folder.path().join(path.file_name().unwrap())).unwrap();
-        }
-    }
+    let folder = policies();
     fs::create_dir(folder.path().join("tests")).unwrap();
     fs::write(folder.path().join("tests/mine.toml"), expectations).unwrap();
     folder
