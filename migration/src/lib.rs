@@ -14,6 +14,7 @@ mod m20261122_000005_cases;
 mod m20261122_000006_sharing;
 mod m20261122_000007_hub;
 mod m20261122_000009_transfer;
+mod m20261122_000010_guard;
 mod table;
 
 pub struct Migrator;
@@ -30,6 +31,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000006_sharing::TABLES),
             Box::new(m20261122_000007_hub::Hub),
             Box::new(m20261122_000009_transfer::Transfer),
+            Box::new(m20261122_000010_guard::TABLES),
         ]
     }
 }

@@ -20,11 +20,12 @@ use uuid::Uuid;
 use super::{
     convert::{Convert, SELF},
     facts::{Agreement, Facts},
-    pred::{Pred, always, and, given, never, not, or, tidy},
+    guard::{Guard, Shape, can_be_measured},
+    pred::{Pred, always, and, at_path, given, never, not, or, tidy},
     roster::Seat,
     scope::in_force,
     treat::Treatment,
-    view::{FieldView, TypeView, View, ViewClass},
+    view::{FieldView, TypeClass, TypeView, View, ViewClass},
 };
 use crate::{
     catalogue::{CATALOGUE, Field, Type, TypeId, pascal},
@@ -141,6 +142,9 @@ impl Asker {
 /// A rule with what is left of its condition; `None`: it holds.
 type Remains<'r> = (&'r Arc<Rule>, Option<Arc<pst::Expr>>);
 
+/// How a permit shows a field, and in which rows; without a rule if all is permitted.
+type Given<'r> = (Option<&'r Arc<Rule>>, Treatment, Arc<Pred>);
+
 /// What is left of a class's rules for one asker.
 struct Left<'r> {
     permits: Vec<Remains<'r>>,
@@ -185,12 +189,12 @@ pub fn ceiling(rules: &Rules, seat: &Seat, facts: &Facts) -> Result<Vec<TypeView
 }
 
 /// The fields that can be seen at all; with any of them goes the key.
-pub fn visible(ty: &TypeView) -> BTreeSet<usize> {
+pub fn visible(ty: &TypeView) -> TypeClass {
     let mut all: BTreeSet<usize> = (1..ty.fields.len()).filter(|f| !ty.fields[*f].is_hidden()).collect();
     if !all.is_empty() {
         all.insert(0);
     }
-    all
+    TypeClass { fields: all, guarded: ty.guard.as_ref().map(|guard| guard.shape.clone()) }
 }
 
 impl<'a> Compiler<'a> {
@@ -221,7 +225,10 @@ impl<'a> Compiler<'a> {
                     slot.1 = or([slot.1.clone(), p]);
                 };
                 let mut permitted = Vec::new();
-                for (shown, p) in self.permits(ty, &ty.fields[field], &left)? {
+                for (_, shown, p) in self.permits(ty, &ty.fields[field], &left)? {
+                    if let Treatment::Aggregate(_) = shown {
+                        continue;
+                    }
                     permitted.push(p.clone());
                     grant(shown, and([p, open.clone()]));
                 }
@@ -242,7 +249,71 @@ impl<'a> Compiler<'a> {
                 field.levels.truncate(all + 1);
             }
         }
+        if view.fields.iter().all(FieldView::is_hidden) {
+            view.guard = self.guard(ty)?;
+        }
         Ok(view)
+    }
+
+    /// What is shown in sums. Several permits share one grid, the strictest threshold, and the rows in which
+    /// every field may be summed: two sets of rows would tell what lies between them.
+    fn guard(&mut self, ty: &Type) -> Result<Option<Guard>, Refusal> {
+        let (mut rows, mut measures, mut found) = (Vec::new(), Vec::new(), None);
+        let rules = self.rules;
+        for class in rules.classes[ty.id.0].iter().filter(|class| class.rules.iter().any(|rule| rule.grid.is_some())) {
+            let Some(left) = self.left(ty.id, class)? else { continue };
+            let open = not(or(self.conditions(ty.id, &left.forbids)?));
+            for &field in class.fields.iter().filter(|field| can_be_measured(ty, **field)) {
+                let mut granted = Vec::new();
+                for (rule, shown, p) in self.permits(ty, &ty.fields[field], &left)? {
+                    let grid = rule.and_then(|rule| rule.grid.as_ref());
+                    let (Treatment::Aggregate(threshold), Some(grid)) = (shown, grid) else { continue };
+                    let p = and([p, open.clone()]);
+                    if p.is_never() {
+                        continue;
+                    }
+                    granted.push(p);
+                    found = Some(match found {
+                        None => (threshold, grid.clone()),
+                        Some((known, grid)) => (threshold.strictest(known), grid),
+                    });
+                }
+                if !granted.is_empty() {
+                    measures.push(field);
+                    rows.push(or(granted));
+                }
+            }
+        }
+        let Some((threshold, grid)) = found else { return Ok(None) };
+        measures.sort_unstable();
+        // a row whose place in the grid is forbidden is in no sum
+        for side in grid.iter() {
+            let mut of = ty.id;
+            for (i, field) in side.steps.iter().chain([&side.field]).enumerate() {
+                let forbidden = self.forbidden(of, *field)?;
+                if !forbidden.is_never() {
+                    rows.push(at_path(&side.steps[..i], not(forbidden)));
+                }
+                of = CATALOGUE.ty(of).fields[*field].to.unwrap_or(of);
+            }
+        }
+        let row = tidy(&and(rows));
+        Ok((!row.is_never()).then_some(Guard { row, threshold, shape: Shape { measures, grid } }))
+    }
+
+    /// The rows in which the field is forbidden.
+    fn forbidden(&mut self, ty: TypeId, field: usize) -> Result<Arc<Pred>, Refusal> {
+        let rules = self.rules;
+        let Some(class) = rules.classes[ty.0].iter().find(|class| class.fields.contains(&field)) else {
+            return Ok(never());
+        };
+        let forbids = class.rules.iter().filter(|r| r.policy.effect() == Effect::Forbid);
+        let forbids: Vec<_> = forbids.filter(|r| self.asker.meant_by(&r.policy)).collect();
+        if forbids.is_empty() {
+            return Ok(never());
+        }
+        let left = self.asker.leave(rules, ty, &class.action, &forbids)?;
+        Ok(or(self.conditions(ty, &left)?))
     }
 
     fn left<'r>(&self, ty: TypeId, class: &'r FieldClass) -> Result<Option<Left<'r>>, Refusal> {
@@ -263,23 +334,23 @@ impl<'a> Compiler<'a> {
     }
 
     /// What the permits give for one field: how it is shown, and in which rows.
-    fn permits(&mut self, ty: &Type, field: &Field, left: &Left<'_>) -> Result<Vec<(Treatment, Arc<Pred>)>, Refusal> {
+    fn permits<'r>(&mut self, ty: &Type, field: &Field, left: &Left<'r>) -> Result<Vec<Given<'r>>, Refusal> {
         if self.open {
-            return Ok(vec![(Treatment::Full, always())]);
+            return Ok(vec![(None, Treatment::Full, always())]);
         }
         let mut out = Vec::new();
         for (rule, expr) in &left.permits {
             match rule.shown {
                 Shown::Hidden => {}
                 Shown::As(shown) if shown.fits(field) => {
-                    out.push((shown, self.condition(ty.id, rule, expr.as_deref(), None)?));
+                    out.push((Some(*rule), shown, self.condition(ty.id, rule, expr.as_deref(), None)?));
                 }
                 Shown::As(_) => {}
                 Shown::ByAgreement => {
                     for agreement in self.agreements {
                         let Some(shown) = agreed(agreement, ty, field).filter(|t| t.fits(field)) else { continue };
                         let p = self.condition(ty.id, rule, expr.as_deref(), Some(agreement))?;
-                        out.push((shown, and([in_force(Some(agreement.from), agreement.until), p])));
+                        out.push((Some(*rule), shown, and([in_force(Some(agreement.from), agreement.until), p])));
                     }
                 }
             }

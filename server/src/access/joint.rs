@@ -95,7 +95,8 @@ fn meet((a, me): (&TypeView, Uuid), (b, them): (&TypeView, Uuid)) -> TypeView {
         let left = field.levels.into_iter().map(|(p, shown)| (given(&row, &tidy(&p)), shown));
         FieldView { levels: left.filter(|(p, _)| !p.is_never()).collect() }
     });
-    TypeView { fields: fields.collect(), row: row.clone() }
+    // sums over the rows that two views share would tell by their difference what either hides
+    TypeView { fields: fields.collect(), row: row.clone(), guard: None }
 }
 
 /// The first level of each view that holds decides; together the first pair does.

@@ -5,6 +5,7 @@ pub mod connect;
 mod convert;
 mod facts;
 mod gate;
+pub mod guard;
 mod guess;
 mod joint;
 pub mod key;

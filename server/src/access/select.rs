@@ -3,6 +3,7 @@
 //! in filters, orders, groups and aggregates alike. So no caller can write a bypass.
 
 mod aggregate;
+mod cells;
 mod condition;
 mod page;
 
@@ -13,11 +14,13 @@ use entities::Instant;
 use uuid::Uuid;
 
 pub use aggregate::{Aggregate, Bucket};
+pub use cells::{Cells, Told};
 pub use condition::Test;
 pub use page::OrderBy;
 
 use super::{
     connect::Dialect,
+    guard::Release,
     guess::{is_late, is_narrow, reach},
     pred::{Pred, always, and, at_row, behind, conjuncts, given},
     read::{Arg, Pace},
@@ -40,6 +43,8 @@ pub struct Statement {
     sql: String,
     binds: Vec<Bind>,
     pace: Pace,
+    /// What may be told of the rows, if not all of them.
+    release: Option<Release>,
 }
 
 /// The values of one run.
@@ -304,7 +309,7 @@ impl<'v> Select<'v> {
     fn statement(self, text: &str) -> Statement {
         let sql = self.sql.assemble(text);
         tracing::debug!(sql, "statement");
-        Statement { sql, binds: self.sql.binds, pace: Pace::default() }
+        Statement { sql, binds: self.sql.binds, pace: Pace::default(), release: None }
     }
 }
 
@@ -327,6 +332,11 @@ impl Statement {
 
     pub fn sql(&self) -> &str {
         &self.sql
+    }
+
+    /// How its rows are told, if not as they are.
+    pub(super) fn release(&self) -> Option<&Release> {
+        self.release.as_ref()
     }
 
     pub fn pace(&self) -> &Pace {

@@ -540,6 +540,8 @@ impl Sql {
                 write!(self.text, "({c} - ((({c} % {w}) + {w}) % {w}))")
             }
             Treatment::Pseudonym => Ok(()),
+            // no row shows it; see `select::cells`
+            Treatment::Aggregate(_) => write!(self.text, "NULL"),
         };
     }
 

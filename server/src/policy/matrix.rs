@@ -39,7 +39,7 @@ impl Matrix {
         for (i, seat) in self.seats.iter().enumerate() {
             let _ = writeln!(out, "{:>3}  {seat}", i + 1);
         }
-        out.push_str("\nfull: in every row of the seat's view; if: depends on the row; prefix, email_mask, band, pseudonym: how it is treated; -: unknown to the seat\n");
+        out.push_str("\nfull: in every row of the seat's view; if: depends on the row; prefix, email_mask, band, pseudonym: how it is treated; aggregate_only: in sums, no rows; -: unknown to the seat\n");
         for (ty, rows) in &self.types {
             let name = ty.fields.iter().map(|f| f.name.len()).max().unwrap_or(0).max(ty.name.len());
             let width = rows.iter().flatten().map(String::len).max().unwrap_or(0).max(3);
@@ -62,6 +62,11 @@ impl Matrix {
 }
 
 fn shown(view: &View, ty: &Type, field: usize) -> String {
+    if let Some(guard) = &view.of(ty.id).guard
+        && guard.shape.measures.contains(&field)
+    {
+        return Treatment::Aggregate(guard.threshold()).to_string();
+    }
     if !view.sees(ty.id, field) {
         return "-".into();
     }

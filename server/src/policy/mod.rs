@@ -19,7 +19,7 @@ use cedar_policy::{
 };
 
 use crate::{
-    access::{NotSql, Treatment},
+    access::{NotSql, Treatment, guard::Dimension},
     catalogue::{CATALOGUE, TypeId},
     error::{Error, Result},
 };
@@ -46,6 +46,8 @@ pub struct Rule {
     pub doc: String,
     pub place: Place,
     pub shown: Shown,
+    /// What sums may be grouped by, if fields are shown in sums only.
+    pub grid: Option<Arc<[Dimension]>>,
     /// By law: above the forbids.
     pub legal: bool,
 }
@@ -104,6 +106,7 @@ impl Rules {
             let result = validator.validate(&set, ValidationMode::Strict);
             refusals.extend(result.validation_errors().map(|e| source::validation(e, rule, files)));
         }
+        refusals.extend(one_grid(&all));
         if !refusals.is_empty() {
             return Err(refusals);
         }
@@ -119,6 +122,21 @@ impl Rules {
         let id: &str = id.as_ref();
         self.all.iter().find(|r| r.id == id)
     }
+}
+
+/// Sums of one type by two grids would tell by their difference what neither tells.
+fn one_grid(all: &[Arc<Rule>]) -> Vec<Refusal> {
+    let mut first: HashMap<String, &Arc<Rule>> = HashMap::new();
+    let mut refusals = Vec::new();
+    for rule in all.iter().filter(|rule| rule.grid.is_some()) {
+        let ResourceConstraint::Is(ty) = rule.policy.resource_constraint() else { continue };
+        let known = *first.entry(ty.to_string()).or_insert(rule);
+        if known.grid != rule.grid {
+            let reason = format!("policy `{}`: {ty} has another @by at {}, give both the same", rule.id, known.place);
+            refusals.push(Refusal::new(rule.place.clone(), reason));
+        }
+    }
+    refusals
 }
 
 /// What `entente policy check` says: a line per policy that cannot be taken.
