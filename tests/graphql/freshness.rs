@@ -296,7 +296,7 @@ async fn an_embargo_ends_by_the_clock(hub: Hub) {
 // ---- policies
 
 /// The shipped policies in a folder of one's own.
-fn copied() -> tempfile::TempDir {
+pub fn copied() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for entry in fs::read_dir(repository().join("policies")).unwrap() {
         let path = entry.unwrap().path();

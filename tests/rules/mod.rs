@@ -6,6 +6,7 @@ mod customers;
 mod demand;
 mod deputies;
 mod embargo;
+mod groups;
 mod nda;
 mod orders;
 mod organisations;
@@ -36,6 +37,7 @@ pub fn tests() -> Vec<Test> {
         demand::tests(),
         deputies::tests(),
         embargo::tests(),
+        groups::tests(),
         nda::tests(),
         orders::tests(),
         organisations::tests(),
