@@ -326,6 +326,14 @@ async fn hidden_fields_are_unknown_in_variables(hub: Hub) {
 const PARTS: &[&str] =
     &["", "Filter", "Order", "OrderField", "GroupBy", "Connection", "Edge", "Group", "Key", "Sum", "ListFilter"];
 
+/// Those of a type that is shown in sums only; of the rest it is as unknown as any.
+const PARTS_OF_SUMS: &[&str] = &["GroupBy", "Group", "Key", "Sum"];
+
+fn unknown_parts(class: &ViewClass, ty: &Type) -> impl Iterator<Item = &'static str> {
+    let summed = class.guarded(ty.id).is_some();
+    PARTS.iter().copied().filter(move |part| !(summed && PARTS_OF_SUMS.contains(part)))
+}
+
 async fn hidden_types_are_unknown(hub: Hub) {
     let (mut documents, mut names) = (0, 0);
     for voice in Voice::all(&hub).await {
@@ -336,14 +344,16 @@ async fn hidden_types_are_unknown(hub: Hub) {
         let plurals = of(&|t| t.plural.to_string());
         trial.roots(&plurals, |n, i| format!("a{i}: {n} {{ totalCount }}")).await;
         trial.roots(&plurals, |n, i| format!("a{i}: {n}(first: 1, filter: {{}}) {{ nodes {{ id }} }}")).await;
-        trial.roots(&of(&|t| format!("{}Aggregate", t.singular())), |n, i| format!("a{i}: {n} {{ count }}")).await;
+        let unsummed = gone.iter().filter(|t| view.class.guarded(t.id).is_none());
+        let aggregates: Vec<String> = unsummed.map(|t| format!("{}Aggregate", t.singular())).collect();
+        trial.roots(&aggregates, |n, i| format!("a{i}: {n} {{ count }}")).await;
         trial
             .roots(&of(&|t| t.name.to_string()), |n, i| format!("a{i}: node(id: \"x\") {{ ... on {n} {{ id }} }}"))
             .await;
         for ty in &gone {
             let name = ty.name.to_string();
             let one = std::slice::from_ref(&name);
-            for part in PARTS {
+            for part in unknown_parts(&view.class, ty) {
                 let document = |n: &str| format!("query q($x: {n}{part}) {{ viewer {{ seat }} }}");
                 trial.same(&document(&name), &document(&made_up(&name)), Map::new(), Map::new(), one).await;
                 let document = |n: &str| format!("{{ __type(name: \"{n}{part}\") {{ name kind fields {{ name }} }} }}");
@@ -390,12 +400,16 @@ async fn introspection_and_rights_name_what_is_seen_and_nothing_else(hub: Hub) {
             let (name, seat) = (ty.name, &voice.seat);
             let rights = data["viewer"]["rights"].as_array().unwrap().iter().find(|r| r["type"] == name);
             let told = rights.map(|r| texts(&r["fields"], "field")).unwrap_or_default();
-            let right =
-                ty.fields.iter().enumerate().filter(|(i, _)| class.sees(ty.id, *i)).map(|(_, f)| f.name.clone());
+            let summed = |i: &usize| class.guarded(ty.id).is_some_and(|shape| shape.measures.contains(i));
+            let right = ty.fields.iter().enumerate().filter(|(i, _)| class.sees(ty.id, *i) || summed(i));
+            let right = right.map(|(_, f)| f.name.clone());
             assert_eq!(told, right.collect(), "{seat}: {name}");
             if !class.sees_type(ty.id) {
-                let names = [name.to_string(), ty.plural.to_string(), format!("{}Aggregate", ty.singular())];
-                for word in names.into_iter().chain(PARTS.iter().map(|part| format!("{name}{part}"))) {
+                let mut names = vec![name.to_string(), ty.plural.to_string()];
+                if class.guarded(ty.id).is_none() {
+                    names.push(format!("{}Aggregate", ty.singular()));
+                }
+                for word in names.into_iter().chain(unknown_parts(class, ty).map(|part| format!("{name}{part}"))) {
                     assert!(!everything.contains(&format!("\"{word}\"")), "{seat} reads of {word}");
                 }
                 continue;

@@ -103,6 +103,7 @@ async fn an_operator_sees_what_the_seat_sees(hub: Hub) {
             "{ cases(first: 100) { nodes { number subjectShared products { nodes { lotNo } } } } }",
             "{ demandBuckets(first: 100) { totalCount nodes { qty version { name } } } }",
             "{ orderLineAggregate(groupBy: [STATUS]) { key { status } count sum { qty } } }",
+            "{ demandBucketAggregate(groupBy: [SERIES_REGION]) { key { seriesRegion } suppressed count sum { qty } } }",
             STOCK,
         ] {
             let own = hub.query(seat, document).await;
