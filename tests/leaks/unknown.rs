@@ -21,6 +21,7 @@ tests! {
         hidden_fields_are_unknown_in_every_position,
         hidden_fields_are_unknown_in_variables,
         hidden_types_are_unknown,
+        what_is_shown_in_sums_is_unknown_elsewhere,
         introspection_and_rights_name_what_is_seen_and_nothing_else;
 }
 
@@ -320,6 +321,61 @@ async fn hidden_fields_are_unknown_in_variables(hub: Hub) {
         (documents, seats) = (documents + trial.documents, seats + 1);
     }
     println!("hidden names in variables on {:?}: {seats} seats, {documents} documents", hub.dialect());
+}
+
+/// A field that is shown in sums only is in no filter, key, order or row, and no other field of its type, nor of
+/// those around it, is anywhere.
+async fn what_is_shown_in_sums_is_unknown_elsewhere(hub: Hub) {
+    let (mut documents, mut names) = (0, 0);
+    for voice in Voice::all(&hub).await {
+        let view = voice.view().await;
+        let mut trial = Trial::of(&voice);
+        for ty in &CATALOGUE.types {
+            let Some(shape) = view.class.guarded(ty.id) else { continue };
+            let aggregate = format!("{}Aggregate", ty.singular());
+            let sides: HashSet<&str> = shape.grid.iter().map(|side| side.name.as_str()).collect();
+            let own = ty.fields.iter().map(|f| f.name.clone());
+            let around = ty.fields.iter().filter_map(|f| Some((f, CATALOGUE.ty(f.to?))));
+            let around = around.flat_map(|(f, to)| to.fields.iter().map(|g| format!("{}{}", f.name, pascal(&g.name))));
+            let lists = ty.lists.iter().map(|list| list.name.to_string());
+            let all: Vec<String> = own.chain(around).chain(lists).filter(|n| !sides.contains(n.as_str())).collect();
+            for test in TESTS {
+                trial
+                    .roots(&all, |n, i| format!("a{i}: {aggregate}(filter: {{ {n}: {{ {test}: null }} }}) {{ count }}"))
+                    .await;
+            }
+            for (open, close) in [("and: [{", "}]"), ("or: [{", "}]"), ("not: {", "}"), ("or: [{}, { not: {", "} }]")] {
+                trial
+                    .roots(&all, |n, i| {
+                        format!("a{i}: {aggregate}(filter: {{ {open} {n}: {{}} {close} }}) {{ count }}")
+                    })
+                    .await;
+            }
+            for span in SPANS {
+                let keys = all.iter().map(|n| format!("{}{span}", screaming(n)));
+                let keys: Vec<String> = keys.filter(|key| !sides.iter().any(|side| screaming(side) == *key)).collect();
+                trial.roots(&keys, |n, i| format!("a{i}: {aggregate}(groupBy: [{n}]) {{ count }}")).await;
+                trial.roots(&keys, |n, i| format!("a{i}: {aggregate}(orderBy: [{{ field: {n} }}]) {{ count }}")).await;
+            }
+            for word in ["key", "min", "max", "nodes"] {
+                trial.roots(&all, |n, i| format!("a{i}: {aggregate} {{ {word} {{ {n} }} }}")).await;
+            }
+            let summed = |n: &String| shape.measures.iter().any(|field| ty.fields[*field].name == *n);
+            let unsummed: Vec<String> = all.iter().filter(|n| !summed(n)).cloned().collect();
+            assert_eq!(all.len() - unsummed.len(), shape.measures.len());
+            for word in ["sum", "avg"] {
+                trial.roots(&unsummed, |n, i| format!("a{i}: {aggregate} {{ {word} {{ {n} }} }}")).await;
+            }
+            let document = format!("query q($f: {}KeyFilter) {{ {aggregate}(filter: $f) {{ count }} }}", ty.name);
+            for name in &all {
+                let set = |n: &str| object(json!({ "f": { n: { "isNull": true } } }));
+                trial.same(&document, &document, set(name), set(&made_up(name)), std::slice::from_ref(name)).await;
+            }
+        }
+        (documents, names) = (documents + trial.documents, names + trial.names);
+    }
+    assert!(names > 0, "no seat of the demo is shown sums only");
+    println!("names beside sums on {:?}: {names} tries in {documents} documents", hub.dialect());
 }
 
 /// The types that go with a type of the catalogue.

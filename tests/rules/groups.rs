@@ -482,7 +482,7 @@ async fn sums_end_with_the_agreement(hub: Hub) {
 }
 
 /// Takes policies besides those of the hub.
-async fn with(hub: &Hub, text: &str) -> (Hub, tempfile::TempDir) {
+pub async fn with(hub: &Hub, text: &str) -> (Hub, tempfile::TempDir) {
     let folder = policies();
     let file = folder.path().join("demand.cedar");
     let shipped = std::fs::read_to_string(&file).unwrap();
