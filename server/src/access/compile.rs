@@ -212,7 +212,8 @@ impl<'a> Compiler<'a> {
 
     fn view(&mut self, seat: &Seat, facts: &Facts) -> Result<View, Refusal> {
         let types = self.types()?;
-        let class = ViewClass(Arc::new(types.iter().map(visible).collect()));
+        let operator = seat.role == OPERATOR && facts.kinds.iter().any(|kind| kind == HOST);
+        let class = ViewClass::new(types.iter().map(visible).collect(), operator);
         let slug = match facts.attributes.get("slug") {
             Some(Value::String(Some(slug))) => slug.to_string(),
             _ => facts.organisation.to_string(),
@@ -220,7 +221,6 @@ impl<'a> Compiler<'a> {
         Ok(View {
             id: View::next_id(),
             name: format!("{slug}/{}", seat.role),
-            operator: seat.role == OPERATOR && facts.kinds.iter().any(|kind| kind == HOST),
             seat: seat.clone(),
             types,
             class,

@@ -28,11 +28,9 @@ pub struct View {
     pub seat: Seat,
     /// `aqua-seals/partner_planner`
     pub name: String,
-    /// May look as any other seat would.
-    pub operator: bool,
     /// One for each type of the catalogue, in its order.
     pub types: Vec<TypeView>,
-    /// Which fields can be seen at all. Views of one class share their GraphQL schema.
+    /// What can be seen at all. Views of one class share their GraphQL schema.
     pub class: ViewClass,
     /// The policy set and the state of the shared data from which the view was compiled.
     pub policies: u64,
@@ -101,9 +99,13 @@ pub struct FieldView {
     pub levels: Vec<(Arc<Pred>, Treatment)>,
 }
 
-/// What can be seen of each type.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct ViewClass(pub Arc<Vec<TypeClass>>);
+pub struct ViewClass {
+    /// What can be seen of each type, in the catalogue's order.
+    types: Arc<Vec<TypeClass>>,
+    /// May look as any other seat would, and has the operator's tools.
+    pub operator: bool,
+}
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TypeClass {
@@ -138,22 +140,26 @@ impl View {
 }
 
 impl ViewClass {
+    pub(super) fn new(types: Vec<TypeClass>, operator: bool) -> Self {
+        ViewClass { types: Arc::new(types), operator }
+    }
+
     /// Everything: the schema that is checked in.
     pub fn whole() -> Self {
         let whole = |t: &Type| TypeClass { fields: (0..t.fields.len()).collect(), guarded: None };
-        ViewClass(Arc::new(CATALOGUE.types.iter().map(whole).collect()))
+        ViewClass::new(CATALOGUE.types.iter().map(whole).collect(), true)
     }
 
     pub fn sees_type(&self, ty: TypeId) -> bool {
-        !self.0[ty.0].fields.is_empty()
+        !self.types[ty.0].fields.is_empty()
     }
 
     pub fn sees(&self, ty: TypeId, field: usize) -> bool {
-        self.0[ty.0].fields.contains(&field)
+        self.types[ty.0].fields.contains(&field)
     }
 
     pub fn guarded(&self, ty: TypeId) -> Option<&Shape> {
-        self.0[ty.0].guarded.as_ref()
+        self.types[ty.0].guarded.as_ref()
     }
 }
 
