@@ -8,10 +8,7 @@ use serde::Serialize;
 
 use super::{Settings, say};
 use crate::{
-    access::{
-        connect::Db,
-        key, roster,
-    },
+    access::{connect::Db, key, roster},
     clock::Clock,
     config::Config,
     demo::Passing,
@@ -119,7 +116,8 @@ impl World {
             return Ok(Ground { config, db, clock, _passing: None });
         }
         let config = settings.load()?;
-        let now: Instant = config.clock.map_or_else(|| expect::WORLD.parse(), Ok).map_err(|_| Error::internal("no moment"))?;
+        let now: Instant =
+            config.clock.map_or_else(|| expect::WORLD.parse(), Ok).map_err(|_| Error::internal("no moment"))?;
         let passing = Passing::at(now).await?;
         Ok(Ground { config, db: passing.db.clone(), clock: passing.clock.clone(), _passing: Some(passing) })
     }

@@ -16,6 +16,7 @@ use super::{
     ids::Codec,
     model::{self, Shown},
     plan::{Input, Object, Part, Plan, Root, Step, Write},
+    tools::{self, Call},
     value::{Node, Origin},
     viewer,
 };
@@ -39,6 +40,7 @@ pub struct Compiler<'a> {
     pub limits: &'a Limits,
     steps: Vec<Option<Step>>,
     inputs: Vec<Input>,
+    calls: Vec<Call>,
     /// How many slots for the keys of rows above were given out.
     parents: usize,
     introspects: bool,
@@ -75,6 +77,7 @@ pub fn compile(
         limits,
         steps: Vec::new(),
         inputs: Vec::new(),
+        calls: Vec::new(),
         parents: 0,
         introspects: false,
     };
@@ -103,7 +106,7 @@ pub fn compile(
         }
     }
     let reads = Read::all(view, steps.iter().flat_map(|step| step.statement.reads()));
-    Ok(Plan { steps, inputs, slots, roots, introspects: compiler.introspects, reads })
+    Ok(Plan { steps, inputs, slots, roots, calls: compiler.calls, introspects: compiler.introspects, reads })
 }
 
 impl<'a> Compiler<'a> {
@@ -188,6 +191,11 @@ impl<'a> Compiler<'a> {
         self.inputs.len() - 1
     }
 
+    pub fn call(&mut self, call: Call) -> usize {
+        self.calls.push(call);
+        self.calls.len() - 1
+    }
+
     pub fn reserve(&mut self) -> usize {
         self.steps.push(None);
         self.steps.len() - 1
@@ -221,6 +229,8 @@ impl<'a> Compiler<'a> {
             "node" => return self.node(wanted),
             "nodes" => return self.nodes(wanted),
             "viewer" => return viewer::compile(self, wanted),
+            "policies" if self.view.class.operator => return tools::policies(self, wanted),
+            "auditVerify" if self.view.class.operator => return tools::call(self, "Query", wanted),
             _ => {}
         }
         for ty in model::types(&self.view.class) {

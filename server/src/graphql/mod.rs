@@ -13,6 +13,7 @@ mod page;
 mod plan;
 mod run;
 mod schema;
+mod tools;
 mod value;
 mod viewer;
 
@@ -162,6 +163,7 @@ pub struct Engine {
     plans: Cache<PlanKey, Arc<Plan>>,
     codecs: Cache<Uuid, Arc<Codec>>,
     ids: AtomicU64,
+    tools: tools::Desk,
 }
 
 impl Engine {
@@ -176,6 +178,7 @@ impl Engine {
             plans: Cache::new(limits.plans),
             codecs: Cache::new(10_000),
             ids: AtomicU64::new(1),
+            tools: tools::Desk::default(),
         }
     }
 
@@ -284,7 +287,7 @@ async fn try_answer(app: &Arc<App>, caller: &Caller, mut request: Request) -> st
 }
 
 async fn attempt(
-    app: &App,
+    app: &Arc<App>,
     caller: &Caller,
     view: &View,
     request: &mut Request,
@@ -337,6 +340,7 @@ async fn attempt(
         variables: &request.variables,
         me: caller.person(),
         now,
+        asker: tools::Asker { app, caller, now },
         introspection,
     };
     let Some(answer) = run::run(&run).await? else { return Ok(None) };

@@ -7,14 +7,17 @@ use async_graphql::dynamic::{
 };
 use entities::meta::Kind;
 
-use super::model::{self, Shown};
+use super::{
+    model::{self, Shown},
+    tools,
+};
 use crate::{
     access::{ViewClass, guard::Shape},
     catalogue::{Field as Column, Type, screaming},
     error::{Error, Result},
 };
 
-fn field(name: impl Into<String>, ty: TypeRef) -> Field {
+pub fn field(name: impl Into<String>, ty: TypeRef) -> Field {
     Field::new(name, ty, |_| FieldFuture::Value(None))
 }
 
@@ -79,6 +82,9 @@ pub fn build(class: &ViewClass) -> Result<Schema> {
     parts.extend(side_enumerations(class));
     query = query.field(field("viewer", named("Viewer")).description("Who asks, and what it may see."));
     parts.extend(viewer(class));
+    if class.operator {
+        query = tools::extend(query, &mut parts);
+    }
     let mut schema: SchemaBuilder = Schema::build("Query", None, None).disable_suggestions();
     for part in parts {
         schema = schema.register(part);
