@@ -400,6 +400,7 @@ impl<'a> Draw<'a> {
                     let named = match field.kind {
                         Kind::Id => "ID",
                         Kind::Text => "String",
+                        Kind::Int if field.wide => "Long",
                         Kind::Int => "Int",
                         Kind::Bool => "Boolean",
                         Kind::Decimal => "Decimal",

@@ -123,6 +123,10 @@ fn common() -> Vec<AnyType> {
         scalar("Decimal", "An exact decimal number as text, at most four digits behind the point: `\"12.5\"`."),
         scalar("DateTime", "A moment in UTC, RFC 3339: `\"2026-09-01T09:00:00Z\"`."),
         scalar("Date", "A calendar day, ISO 8601: `\"2026-09-01\"`."),
+        scalar(
+            "Long",
+            "A whole number of 64 bits, as a JSON number: `4294967296`. It is taken as text, too: `\"4294967296\"`.",
+        ),
         scalar("JSON", "Any JSON value."),
     ];
     let page_info = Object::new("PageInfo")
@@ -136,6 +140,7 @@ fn common() -> Vec<AnyType> {
         ("ID", &[][..]),
         ("Boolean", &[]),
         ("Int", &["gt", "gte", "lt", "lte"]),
+        ("Long", &["gt", "gte", "lt", "lte"]),
         ("Decimal", &["gt", "gte", "lt", "lte"]),
         ("DateTime", &["gt", "gte", "lt", "lte"]),
         ("Date", &["gt", "gte", "lt", "lte"]),

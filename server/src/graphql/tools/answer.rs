@@ -30,7 +30,7 @@ use crate::{
 
 /// What one use may send: far more than any hub's policies.
 const FILES: usize = 200;
-const BYTES: usize = 256 << 10;
+const BYTES: usize = 192 << 10;
 const NESTING: usize = 64;
 
 /// The operator who asks.

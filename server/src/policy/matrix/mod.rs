@@ -89,6 +89,7 @@ impl Matrix {
                 State::Full => "full",
                 State::Masked => "treated",
                 State::Conditional => "conditional",
+                State::Summed => "summed",
                 State::Hidden => "hidden",
             };
             json!({
@@ -179,6 +180,8 @@ impl Cell {
                 note(&mut forbids, part);
             }
         }
+        permits.sort_unstable();
+        forbids.sort_unstable();
         Cell { state, word, permits, forbids }
     }
 
