@@ -13,7 +13,7 @@ tests! {
     reading: an_explanation_is_the_commands, a_difference_is_the_commands, a_matrix_is_the_commands,
         a_check_and_a_test_are_the_commands, a_schema_is_the_one_that_the_seat_has, only_an_operator_has_them,
         an_operator_in_anothers_place_has_none, wrong_use_is_told_in_a_sentence, they_count_as_what_they_cost;
-    changing: each_use_is_in_the_log, a_log_is_verified_as_the_command_does, a_proof_is_the_commands,
+    changing: a_place_in_the_log_may_be_longer_than_int, each_use_is_in_the_log, a_log_is_verified_as_the_command_does, a_proof_is_the_commands,
         without_a_solver_it_says_what_to_install;
 }
 
@@ -419,6 +419,26 @@ async fn a_log_is_verified_as_the_command_does(hub: Hub) {
     assert_eq!((&told["whole"], &told["lines"], &told["head"]), (&false.into(), &Value::Null, &Value::Null));
     let command = hub.cli(&["audit", "verify"]).run().await;
     assert_eq!(told["text"], command.sentence(1));
+}
+
+async fn a_place_in_the_log_may_be_longer_than_int(hub: Hub) {
+    let far = 4_294_967_297_i64;
+    hub.sql(&format!("UPDATE audit_event SET seq = {far} WHERE seq = 5")).await;
+    let document = "query($seq: Long!) { auditEvents(filter: { seq: { eq: $seq } }) { nodes { seq } } \
+        auditEventAggregate { max { seq } } }";
+    // as a number and as text
+    for seq in [json!(far), json!(far.to_string())] {
+        let data = hub.data_with(ADMIN, document, json!({ "seq": seq })).await;
+        assert_eq!(data["auditEvents"]["nodes"], json!([{ "seq": far }]));
+        assert_eq!(data["auditEventAggregate"][0]["max"]["seq"], far);
+    }
+    let after = format!("{{ auditEvents(filter: {{ seq: {{ gt: {} }} }}) {{ totalCount }} }}", far - 1);
+    assert_eq!(hub.data(ADMIN, &after).await["auditEvents"]["totalCount"], 1);
+    let (code, message) = hub.refusal_with(ADMIN, document, json!({ "seq": 1.5 })).await;
+    assert_eq!(
+        (code.as_str(), message.as_str()),
+        ("BAD_USER_INPUT", "`filter.seq.eq` is `1.5`, expected a whole number of 64 bits")
+    );
 }
 
 const CLAIM: &str = "@id(\"partner.phones\")\n@doc(\"No partner reads a phone number.\")\n\

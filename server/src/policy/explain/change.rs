@@ -313,7 +313,7 @@ impl Case<'_> {
                 (None, Some(field)) => {
                     let levels = &view.fields[field].levels;
                     if let Some(guard) = view.guarding(field) {
-                        out.push((taken.name.to_string(), guard.treatment().to_string()));
+                        out.push(SeenBy { seat: taken.name.to_string(), shown: guard.treatment().to_string() });
                     }
                     let words: Vec<String> = levels.iter().map(|(_, shown)| shown.to_string()).collect();
                     (!or(levels.iter().map(|(p, _)| p.clone())).is_never()).then(|| words.join(", "))
