@@ -18,6 +18,7 @@ use super::{
     roster::{self, Caller, Place, Seat},
     select::{Binding, Statement},
     view::View,
+    write::Keys,
 };
 use crate::{
     clock::Clock,
@@ -38,13 +39,14 @@ pub struct Gate {
     turns: Cache<Seat, Arc<Mutex<()>>>,
     /// The views of callers in the place of others.
     joint: Cache<(Arc<Seat>, Uuid, Arc<Place>), Arc<View>>,
+    pub(super) keys: Keys,
 }
 
 impl Gate {
     pub async fn open(db: Db, folder: Option<PathBuf>, clock: Clock) -> Result<Self> {
         let rules = Rules::load(folder.as_deref())?;
         let (views, turns, joint) = (Cache::new(VIEWS), Cache::new(VIEWS), Cache::new(JOINT_VIEWS));
-        Ok(Gate { db, clock, folder, rules: ArcSwap::from_pointee(rules), views, turns, joint })
+        Ok(Gate { db, clock, folder, rules: ArcSwap::from_pointee(rules), views, turns, joint, keys: Keys::default() })
     }
 
     pub fn rules(&self) -> Arc<Rules> {
@@ -180,6 +182,10 @@ impl Gate {
 
     pub fn now(&self) -> Instant {
         self.clock.now()
+    }
+
+    pub(super) fn new_id(&self) -> Uuid {
+        self.clock.id()
     }
 
     /// A place to run the statements of one request, which see one state of the data if asked.
