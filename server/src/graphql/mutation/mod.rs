@@ -53,16 +53,16 @@ pub async fn answer(
             asked.plan(view, key, wanted, Uuid::nil())?;
         }
     }
-    let (mut data, mut hidden, mut errors) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut out, mut hidden, mut errors) = (b"{\"data\":{".to_vec(), Vec::new(), Vec::new());
     for (key, wanted) in &roots {
-        json::comma(&mut data, b'{');
+        json::comma(&mut out, b'{');
         if wanted.field.name.node == "__typename" {
-            data.extend(format!("\"{key}\":\"{ROOT}\"").into_bytes());
+            out.extend(format!("\"{key}\":\"{ROOT}\"").into_bytes());
             continue;
         }
         match asked.perform(view, key, wanted).await {
             Ok(answered) => {
-                data.extend_from_slice(answered.fields());
+                out.extend_from_slice(answered.fields());
                 if !hidden.is_empty() && !answered.hidden().is_empty() {
                     hidden.push(b',');
                 }
@@ -78,12 +78,10 @@ pub async fn answer(
                     "message": error.client_text(), "path": [key], "extensions": { "code": code },
                     "locations": [{ "line": at.line, "column": at.column }],
                 }));
-                data.extend(format!("\"{key}\":null").into_bytes());
+                out.extend(format!("\"{key}\":null").into_bytes());
             }
         }
     }
-    let mut out = b"{\"data\":{".to_vec();
-    out.extend(data);
     out.push(b'}');
     if !errors.is_empty() {
         out.extend(format!(",\"errors\":{}", Json::Array(errors)).into_bytes());
