@@ -44,7 +44,7 @@ pub fn compile<'a>(compiler: &mut Compiler<'a>, wanted: &Wanted<'a>) -> Result<(
         };
         parts.push((key.clone(), root));
     }
-    Ok((Root::Viewer(parts), cost))
+    Ok((Root::Parts(parts), cost))
 }
 
 fn rights<'a>(compiler: &Compiler<'a>, view: &View, wanted: &Wanted<'a>) -> Result<Vec<u8>> {
