@@ -85,6 +85,7 @@ impl Gate {
         if let Some(done) = once::claim(&tx, caller, write, key, now).await? {
             return Ok(Some(done));
         }
+        tx.act(caller.into(), now).await?;
         let by = caller.person();
         let guard = Guard { tx: &tx, view, by, ty: CATALOGUE.ty(write.ty), now };
         match &write.change {
