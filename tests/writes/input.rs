@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{first, refused, write};
+use super::{absent, first, refused, write};
 use crate::harness::{Hub, tests};
 
 tests! {
@@ -38,14 +38,8 @@ async fn a_seat_has_the_mutations_that_it_may_use(hub: Hub) {
     for (seat, names) in expected {
         assert_eq!(mutations(&hub, seat).await, names, "{seat}");
     }
-    // what is not there is unknown, as any word without meaning
-    for (seat, name) in [(REP, "deleteCustomer"), ("bergmann/partner_sales", "updateCustomer")] {
-        let ask =
-            async |name: &str| hub.refusal(seat, &format!("mutation {{ {name}(input: {{}}) {{ __typename }} }}")).await;
-        let (code, message) = ask(name).await;
-        let (_, nonsense) = ask("nonsense").await;
-        assert_eq!((code.as_str(), message), ("GRAPHQL_VALIDATION_FAILED", nonsense.replace("nonsense", name)));
-    }
+    absent(&hub, REP, "deleteCustomer").await;
+    absent(&hub, "bergmann/partner_sales", "updateCustomer").await;
 }
 
 async fn nobody_writes_what_the_hub_fills(hub: Hub) {
@@ -85,8 +79,7 @@ async fn values_of_every_kind_are_kept(hub: Hub) {
     for (name, value) in shown.as_object().unwrap() {
         assert_eq!(*value, change[name], "{name}");
     }
-    let case =
-        first(&hub, "nordwind/support_agent", "cases", "filter: { customer: { ndaLevel: { eq: 0 } } }", "id").await;
+    let case = first(&hub, "nordwind/support_agent", "cases", "orderBy: [{ field: NUMBER }]", "id").await;
     let change =
         json!({ "id": case["id"], "safetyFlag": true, "severity": 2, "csat": 5, "closedAt": "2026-06-15T09:00:00Z" });
     let shown =
@@ -112,8 +105,7 @@ async fn null_empties_and_nothing_leaves(hub: Hub) {
 
 async fn bad_values_are_told(hub: Hub) {
     let row = first(&hub, REP, "customers", "filter: { name: { eq: \"Rheinwasser AG\" } }", "id").await;
-    let case =
-        first(&hub, "nordwind/support_agent", "cases", "filter: { customer: { ndaLevel: { eq: 0 } } }", "id").await;
+    let case = first(&hub, "nordwind/support_agent", "cases", "orderBy: [{ field: NUMBER }]", "id").await;
     let bad: [(&str, &str, Value); 8] = [
         (REP, "updateCustomer", json!({ "id": row["id"] })),
         (REP, "updateCustomer", json!({ "id": case["id"], "name": "x" })),

@@ -53,3 +53,16 @@ pub async fn first(hub: &Hub, seat: &str, list: &str, arguments: &str, fields: &
     assert!(!row.is_null(), "{list} {arguments}");
     row
 }
+
+/// The seat's schema has no such mutation: the answer is the one that a word without meaning gets.
+pub async fn absent(hub: &Hub, seat: &str, mutation: &str) {
+    let ask =
+        async |name: &str| hub.refusal(seat, &format!("mutation {{ {name}(input: {{}}) {{ __typename }} }}")).await;
+    let (code, message) = ask(mutation).await;
+    let (_, nonsense) = ask("nonsense").await;
+    assert_eq!(
+        (code.as_str(), message),
+        ("GRAPHQL_VALIDATION_FAILED", nonsense.replace("nonsense", mutation)),
+        "{seat}"
+    );
+}

@@ -110,10 +110,15 @@ fn viewer(class: &ViewClass) -> Vec<AnyType> {
         .item(EnumItem::new("TREATED").description("Shortened, masked or rounded."))
         .item(EnumItem::new("CONDITIONAL").description("Depends on the row: null where hidden."))
         .item(EnumItem::new("AGGREGATE").description("In no row, only in sums behind which enough stand."));
-    let field_right =
-        Object::new("FieldRight").field(field("field", required("String"))).field(field("access", required("Access")));
-    let right =
-        Object::new("TypeRight").field(field("type", required("String"))).field(field("fields", list("FieldRight")));
+    let field_right = Object::new("FieldRight")
+        .field(field("field", required("String")))
+        .field(field("access", required("Access")))
+        .field(field("writable", required("Boolean")).description("May be changed, in some rows at least."));
+    let right = Object::new("TypeRight")
+        .field(field("type", required("String")))
+        .field(field("fields", list("FieldRight")))
+        .field(field("create", required("Boolean")).description("Rows may be made."))
+        .field(field("delete", required("Boolean")).description("Rows may be deleted, some at least."));
     vec![viewer.into(), access.into(), field_right.into(), right.into()]
 }
 

@@ -15,12 +15,13 @@ use crate::{
     access::{
         chain::Head,
         connect::{Db, Dialect},
+        log::Acting,
         memory::{Known, Needs},
         read::Arg,
         select::{Binding, Statement},
         sql::{Bind, BindType, Sql},
     },
-    audit::{Line, linked},
+    audit::{Line, Who, linked},
     catalogue::{CATALOGUE, Field, Type, Value},
     error::{Error, Result},
 };
@@ -61,8 +62,14 @@ impl Tx {
         Ok(Tx { inner: db.orm().begin_with_options(options).await?, dialect: db.dialect() })
     }
 
+    /// Who makes the changes that follow, for the change log.
+    pub async fn act(&self, who: Who, at: Instant) -> Result<()> {
+        let acting = Acting { principal: Some(who.principal), organisation: Some(who.organisation), at: Some(at) };
+        acting.say(&self.inner).await
+    }
+
     pub async fn commit(self) -> Result<()> {
-        self.inner.commit().await.map_err(failed)
+        Acting::commit(self.inner).await
     }
 
     /// The connection, for what belongs to the hub and to no type.

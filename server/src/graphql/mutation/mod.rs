@@ -53,6 +53,7 @@ pub async fn answer(
             asked.plan(view, key, wanted, Uuid::nil())?;
         }
     }
+    let mut written = 0;
     let (mut out, mut hidden, mut errors) = (b"{\"data\":{".to_vec(), Vec::new(), Vec::new());
     for (key, wanted) in &roots {
         json::comma(&mut out, b'{');
@@ -62,12 +63,15 @@ pub async fn answer(
         }
         match asked.perform(view, key, wanted).await {
             Ok(answered) => {
+                written += 1;
                 out.extend_from_slice(answered.fields());
                 if !hidden.is_empty() && !answered.hidden().is_empty() {
                     hidden.push(b',');
                 }
                 hidden.extend_from_slice(answered.hidden());
             }
+            // as long as nothing is written, who asks is answered as for a query
+            Err(error) if written == 0 && ends(&error) => return Err(error.into()),
             Err(error) => {
                 if error.code() == Code::Internal {
                     crate::telemetry::failure(&error);
@@ -89,6 +93,11 @@ pub async fn answer(
     run::access(&mut out, &hidden);
     out.push(b'}');
     Ok(out)
+}
+
+/// What stops the whole request.
+fn ends(error: &Error) -> bool {
+    matches!(error, Error::Unauthenticated(_) | Error::Unavailable(_) | Error::Unlogged(_))
 }
 
 impl<'a> Asked<'a> {
