@@ -2,6 +2,8 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use arc_swap::ArcSwapOption;
+
 use crate::{
     access::{
         Gate,
@@ -13,6 +15,7 @@ use crate::{
     clock::Clock,
     config::Config,
     error::Result,
+    feed,
     graphql::Engine,
 };
 
@@ -25,6 +28,8 @@ pub struct App {
     pub gate: Gate,
     pub graphql: Engine,
     pub audit: Arc<Audit>,
+    /// Without one there are no subscriptions.
+    pub feed: ArcSwapOption<Box<dyn feed::Source>>,
 }
 
 impl App {
@@ -43,7 +48,8 @@ impl App {
         let gate = Gate::open(db.clone(), config.policies.clone(), clock.clone()).await?;
         let graphql = Engine::new(keys.seal, &config.limits);
         let audit = Arc::new(Audit::open(db.clone(), clock.clone(), &config.audit, config.journal(&db)).await?);
-        Ok(Arc::new(App { config, db, clock, keys, tokens, gate, graphql, audit }))
+        let feed = ArcSwapOption::empty();
+        Ok(Arc::new(App { config, db, clock, keys, tokens, gate, graphql, audit, feed }))
     }
 }
 

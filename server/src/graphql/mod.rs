@@ -37,6 +37,7 @@ use crate::{
     audit::Action,
     config,
     error::{Code, Error, Result},
+    feed,
 };
 use document::Document;
 use plan::Plan;
@@ -257,6 +258,28 @@ pub async fn answer(app: &Arc<App>, caller: &Caller, request: Request) -> Answer
             status: refused.status,
         },
     }
+}
+
+/// What a request brings.
+#[derive(Debug)]
+pub enum Outcome {
+    Answer(Answer),
+    Stream(feed::Subscription),
+}
+
+/// Answers a request over a door that can stream. `last_event` is where the client was, if it says so.
+pub async fn respond(app: &Arc<App>, caller: &Arc<Caller>, request: Request, last_event: Option<String>) -> Outcome {
+    let source = if subscribes(app, &request) { app.feed.load_full() } else { None };
+    let Some(source) = source else { return Outcome::Answer(answer(app, caller, request).await) };
+    let asked = feed::Asked { caller: caller.clone(), request, last_event };
+    source.open(app.clone(), asked).await.map_or_else(Outcome::Answer, Outcome::Stream)
+}
+
+/// Only a document with the word in it is parsed here.
+fn subscribes(app: &App, request: &Request) -> bool {
+    request.query.contains("subscription")
+        && Document::parse(&request.query, request.operation_name.as_deref(), &app.graphql.limits, 0)
+            .is_ok_and(|document| document.is_subscription())
 }
 
 /// How often an answer is made anew because the shared data changed under it.
