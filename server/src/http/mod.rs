@@ -2,11 +2,15 @@
 //! without one nothing is learnt, not even which paths exist.
 
 mod accept;
+mod caller;
+mod connections;
+mod events;
 mod graphql;
 mod health;
 mod page;
 mod params;
 mod reply;
+mod socket;
 
 use std::{panic::AssertUnwindSafe, sync::Arc};
 
@@ -20,6 +24,8 @@ use axum::{
 };
 use futures_util::FutureExt;
 use tokio::net::TcpListener;
+
+pub use self::connections::Connections;
 
 use self::accept::{ANSWERS_AND_PAGE, Media};
 use crate::{
@@ -46,7 +52,7 @@ pub async fn listen(address: &str) -> Result<TcpListener> {
     })
 }
 
-/// Serves until `stop`, and then what has begun.
+/// Serves until `stop`, and then what has begun; connections that stay open are told.
 pub async fn serve(
     app: Arc<App>,
     listener: TcpListener,
@@ -54,8 +60,18 @@ pub async fn serve(
 ) -> Result<()> {
     // an answer is one write: holding it back for more only adds delay
     let listener = listener.tap_io(|connection| drop(connection.set_nodelay(true)));
-    let served = axum::serve(listener, router(app)).with_graceful_shutdown(stop);
-    served.await.map_err(|cause| Error::internal(format!("the server ended: {cause}")))
+    let connections = app.connections.clone();
+    let told = {
+        let connections = connections.clone();
+        async move {
+            stop.await;
+            connections.stop();
+        }
+    };
+    let served = axum::serve(listener, router(app)).with_graceful_shutdown(told);
+    served.await.map_err(|cause| Error::internal(format!("the server ended: {cause}")))?;
+    connections.all_left().await;
+    Ok(())
 }
 
 async fn enter(State(app): State<Arc<App>>, request: Request) -> Response {
