@@ -12,7 +12,7 @@ mod params;
 mod reply;
 mod socket;
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -23,7 +23,7 @@ use axum::{
     serve::ListenerExt,
 };
 use futures_util::FutureExt;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 pub use self::connections::Connections;
 
@@ -58,8 +58,12 @@ pub async fn serve(
     listener: TcpListener,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<()> {
-    // an answer is one write: holding it back for more only adds delay
-    let listener = listener.tap_io(|connection| drop(connection.set_nodelay(true)));
+    let patience = 2 * Duration::from_secs(app.config.streams.keep_alive as u64);
+    let listener = listener.tap_io(move |connection| {
+        // an answer is one write: holding it back for more only adds delay
+        drop(connection.set_nodelay(true));
+        give_up_after(connection, patience);
+    });
     let connections = app.connections.clone();
     let told = {
         let connections = connections.clone();
@@ -73,6 +77,16 @@ pub async fn serve(
     connections.all_left().await;
     Ok(())
 }
+
+/// Whoever takes nothing of what waits for it is gone. An event stream has no other way to notice.
+#[cfg(target_os = "linux")]
+fn give_up_after(connection: &TcpStream, patience: Duration) {
+    drop(socket2::SockRef::from(connection).set_tcp_user_timeout(Some(patience)));
+}
+
+/// Left to the system, which takes its time.
+#[cfg(not(target_os = "linux"))]
+fn give_up_after(_: &TcpStream, _: Duration) {}
 
 async fn enter(State(app): State<Arc<App>>, request: Request) -> Response {
     let id = RequestId(rand::random());
