@@ -107,6 +107,16 @@ pub struct Turn {
     pub after: i64,
 }
 
+/// Who stands behind the numbers of an entity. Only an entity that says so can be shown in guarded sums.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Behind {
+    /// The row is a sum already. It says how many customers stand behind the column `of`, and which share of it
+    /// the biggest of them has.
+    Told { of: &'static str, customers: &'static str, top_share: &'static str },
+    /// The row belongs to the one that this path leads to, walking references: `order.customer`.
+    One(&'static str),
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Holder {
     Organisation,
@@ -122,6 +132,7 @@ pub struct EntityDef {
     pub table: &'static str,
     pub doc: &'static str,
     pub scope: Option<Scope>,
+    pub behind: Option<Behind>,
     pub memberships: &'static [Membership],
     pub fields: &'static [FieldDef],
 }

@@ -1,7 +1,11 @@
 //! The gate: compiled views by seat, kept until the policies, the shared data or the time make them
 //! stale. Cheap to ask: a look-up and two comparisons.
 
-use std::{convert::Infallible, path::PathBuf, sync::Arc};
+use std::{
+    convert::Infallible,
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
 
 use arc_swap::ArcSwap;
 use entities::Instant;
@@ -13,7 +17,8 @@ use super::{
     compile::compile,
     connect::{Db, Dialect},
     facts::Facts,
-    joint,
+    guard, joint,
+    log::Heads,
     read::{Pace, Rows, Session},
     roster::{self, Caller, Place, Seat},
     select::{Binding, Statement},
@@ -38,13 +43,16 @@ pub struct Gate {
     turns: Cache<Seat, Arc<Mutex<()>>>,
     /// The views of callers in the place of others.
     joint: Cache<(Arc<Seat>, Uuid, Arc<Place>), Arc<View>>,
+    /// Watched from the moment that somebody waits for changes.
+    pub(super) heads: OnceLock<Heads>,
 }
 
 impl Gate {
     pub async fn open(db: Db, folder: Option<PathBuf>, clock: Clock) -> Result<Self> {
         let rules = Rules::load(folder.as_deref())?;
         let (views, turns, joint) = (Cache::new(VIEWS), Cache::new(VIEWS), Cache::new(JOINT_VIEWS));
-        Ok(Gate { db, clock, folder, rules: ArcSwap::from_pointee(rules), views, turns, joint })
+        let (rules, heads) = (ArcSwap::from_pointee(rules), OnceLock::new());
+        Ok(Gate { db, clock, folder, rules, views, turns, joint, heads })
     }
 
     pub fn rules(&self) -> Arc<Rules> {
@@ -183,8 +191,8 @@ impl Gate {
     }
 
     /// A place to run the statements of one request, which see one state of the data if asked.
-    pub async fn session(&self, snapshot: bool) -> Result<Reading> {
-        Ok(Reading(self.db.reader.session(snapshot).await?))
+    pub async fn session(&self, snapshot: bool) -> Result<Reading<'_>> {
+        Ok(Reading { session: self.db.reader.session(snapshot).await?, db: &self.db })
     }
 }
 
@@ -195,20 +203,31 @@ fn no_place(name: &str) -> Error {
     ))
 }
 
-/// Runs statements, and nothing but statements of views.
-pub struct Reading(Session);
+/// Runs statements, and nothing but statements of views. What a guard holds back does not leave it.
+pub struct Reading<'g> {
+    session: Session,
+    db: &'g Db,
+}
 
-impl Reading {
+impl Reading<'_> {
     pub async fn run(&mut self, statement: &Statement, binding: &Binding<'_>) -> Result<Rows> {
-        self.0.query(statement.sql(), &statement.arguments(binding), statement.pace(), false).await
+        self.query(statement, binding, false).await
     }
 
     /// The same for the last one, which ends the snapshot without a round trip of its own.
     pub async fn run_last(&mut self, statement: &Statement, binding: &Binding<'_>) -> Result<Rows> {
-        self.0.query(statement.sql(), &statement.arguments(binding), statement.pace(), true).await
+        self.query(statement, binding, true).await
+    }
+
+    async fn query(&mut self, statement: &Statement, binding: &Binding<'_>, last: bool) -> Result<Rows> {
+        let rows = self.session.query(statement.sql(), &statement.arguments(binding), statement.pace(), last).await?;
+        match statement.release() {
+            None => Ok(rows),
+            Some(how) => guard::release(self.db, how, &rows).await,
+        }
     }
 
     pub async fn finish(self) -> Result<()> {
-        self.0.finish().await
+        self.session.finish().await
     }
 }

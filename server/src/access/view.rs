@@ -1,6 +1,6 @@
 //! The compiled access view of a seat: what every door asks. Part 1 the rows, part 2 the columns,
 //! part 3 how they are shown, part 4 what forbids and legal permits leave of it (all three are
-//! folded into the conditions). Part 5 is `edges` and the moments inside the conditions.
+//! folded into the conditions). Part 5 is `edges` and the moments inside the conditions. Part 6 is `guard`.
 
 use std::{
     collections::BTreeSet,
@@ -14,6 +14,7 @@ use entities::Instant;
 use uuid::Uuid;
 
 use super::{
+    guard::{Guard, Shape},
     pred::{Pred, or},
     roster::Seat,
     treat::Treatment,
@@ -89,6 +90,8 @@ pub struct TypeView {
     pub fields: Vec<FieldView>,
     /// The agreements in force that the conditions ask, for their scopes or for how they show a field.
     pub agreements: BTreeSet<Uuid>,
+    /// Sums over rows that are not shown. Only of a type that no row is shown of.
+    pub guard: Option<Guard>,
 }
 
 /// How a field is shown in a row of the view, fullest first: the first level whose condition holds
@@ -98,9 +101,17 @@ pub struct FieldView {
     pub levels: Vec<(Arc<Pred>, Treatment)>,
 }
 
-/// Per type the fields that can be seen, as indices.
+/// What can be seen of each type.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct ViewClass(pub Arc<Vec<BTreeSet<usize>>>);
+pub struct ViewClass(pub Arc<Vec<TypeClass>>);
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TypeClass {
+    /// The fields that rows show, as indices.
+    pub fields: BTreeSet<usize>,
+    /// What is shown in sums only.
+    pub guarded: Option<Shape>,
+}
 
 impl View {
     pub(super) fn next_id() -> u64 {
@@ -113,7 +124,7 @@ impl View {
     }
 
     pub fn sees_type(&self, ty: TypeId) -> bool {
-        !self.class.0[ty.0].is_empty()
+        self.class.sees_type(ty)
     }
 
     pub fn sees(&self, ty: TypeId, field: usize) -> bool {
@@ -129,22 +140,32 @@ impl View {
 impl ViewClass {
     /// Everything: the schema that is checked in.
     pub fn whole() -> Self {
-        ViewClass(Arc::new(CATALOGUE.types.iter().map(|t| (0..t.fields.len()).collect()).collect()))
+        let whole = |t: &Type| TypeClass { fields: (0..t.fields.len()).collect(), guarded: None };
+        ViewClass(Arc::new(CATALOGUE.types.iter().map(whole).collect()))
     }
 
     pub fn sees_type(&self, ty: TypeId) -> bool {
-        !self.0[ty.0].is_empty()
+        !self.0[ty.0].fields.is_empty()
     }
 
     pub fn sees(&self, ty: TypeId, field: usize) -> bool {
-        self.0[ty.0].contains(&field)
+        self.0[ty.0].fields.contains(&field)
+    }
+
+    pub fn guarded(&self, ty: TypeId) -> Option<&Shape> {
+        self.0[ty.0].guarded.as_ref()
     }
 }
 
 impl TypeView {
+    /// What stands before a field that is shown in sums.
+    pub fn guarding(&self, field: usize) -> Option<&Guard> {
+        self.guard.as_ref().filter(|guard| guard.shape.measures.contains(&field))
+    }
+
     pub fn hidden(ty: &Type) -> Self {
         let fields = vec![FieldView::default(); ty.fields.len()];
-        TypeView { row: super::pred::never(), fields, agreements: BTreeSet::new() }
+        TypeView { row: super::pred::never(), fields, guard: None, agreements: BTreeSet::new() }
     }
 }
 

@@ -5,6 +5,7 @@ mod compile;
 mod document;
 mod filter;
 mod group;
+mod guarded;
 mod ids;
 mod json;
 pub mod model;
