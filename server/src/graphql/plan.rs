@@ -94,7 +94,7 @@ pub enum Root {
         /// The type whose rows are in the groups, and those that keys come from.
         types: Vec<TypeId>,
     },
-    /// An object that is no row.
+    /// An object that is no row: the viewer, what a mutation gives.
     Parts(Vec<(String, Root)>),
     /// What a tool tells.
     Told {
