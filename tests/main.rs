@@ -18,6 +18,7 @@ mod loading;
 mod northwind;
 mod rules;
 mod streams;
+mod writes;
 
 use std::process::ExitCode;
 
@@ -37,5 +38,6 @@ fn main() -> ExitCode {
         northwind::tests(),
         rules::tests(),
         streams::tests(),
+        writes::tests(),
     ])
 }
