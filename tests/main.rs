@@ -17,6 +17,8 @@ mod leaks;
 mod loading;
 mod northwind;
 mod rules;
+mod streams;
+mod writes;
 
 use std::process::ExitCode;
 
@@ -35,5 +37,7 @@ fn main() -> ExitCode {
         loading::tests(),
         northwind::tests(),
         rules::tests(),
+        streams::tests(),
+        writes::tests(),
     ])
 }

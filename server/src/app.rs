@@ -2,6 +2,8 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use arc_swap::ArcSwapOption;
+
 use crate::{
     access::{
         Gate,
@@ -13,7 +15,9 @@ use crate::{
     clock::Clock,
     config::Config,
     error::Result,
+    feed,
     graphql::Engine,
+    http::Connections,
 };
 
 pub struct App {
@@ -25,6 +29,9 @@ pub struct App {
     pub gate: Arc<Gate>,
     pub graphql: Engine,
     pub audit: Arc<Audit>,
+    pub connections: Arc<Connections>,
+    /// Without one there are no subscriptions.
+    pub feed: ArcSwapOption<Box<dyn feed::Source>>,
 }
 
 impl App {
@@ -43,7 +50,9 @@ impl App {
         let gate = Arc::new(Gate::open(db.clone(), config.policies.clone(), clock.clone()).await?);
         let graphql = Engine::new(keys.seal, &config.limits);
         let audit = Arc::new(Audit::open(db.clone(), clock.clone(), &config.audit, config.journal(&db)).await?);
-        Ok(Arc::new(App { config, db, clock, keys, tokens, gate, graphql, audit }))
+        let connections = Connections::new(config.streams.connections);
+        let feed = ArcSwapOption::empty();
+        Ok(Arc::new(App { config, db, clock, keys, tokens, gate, graphql, audit, connections, feed }))
     }
 }
 

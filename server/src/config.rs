@@ -36,6 +36,7 @@ pub struct Config {
     pub listen: String,
     pub policies: Option<PathBuf>,
     pub limits: Limits,
+    pub streams: Streams,
     pub log: Log,
     pub audit: Audit,
     pub changes: Changes,
@@ -57,6 +58,18 @@ pub struct Limits {
     pub page_size_default: usize,
     pub page_size_max: usize,
     pub plans: usize,
+}
+
+/// Of connections that stay open. Times are seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Streams {
+    pub connections: usize,
+    pub operations: usize,
+    pub init_timeout: usize,
+    pub keep_alive: usize,
+    pub buffer_messages: usize,
+    pub buffer_bytes: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -99,6 +112,7 @@ struct Written {
     #[serde(skip_serializing_if = "Option::is_none")]
     clock: Option<Instant>,
     limits: Limits,
+    streams: Streams,
     log: Log,
     audit: Audit,
     changes: Changes,
@@ -158,6 +172,7 @@ impl Config {
             policies: self.policies.clone(),
             clock: self.clock,
             limits: self.limits,
+            streams: self.streams,
             log: self.log.clone(),
             audit: self.audit.clone(),
             changes: self.changes,
@@ -177,7 +192,7 @@ impl Written {
                 })?
             }
         };
-        let limits = self.limits;
+        let (limits, streams) = (self.limits, self.streams);
         let positive = [
             ("connections", self.connections),
             ("limits.body_bytes", limits.body_bytes),
@@ -185,6 +200,12 @@ impl Written {
             ("limits.depth", limits.depth),
             ("limits.page_size_default", limits.page_size_default),
             ("limits.plans", limits.plans),
+            ("streams.connections", streams.connections),
+            ("streams.operations", streams.operations),
+            ("streams.init_timeout", streams.init_timeout),
+            ("streams.keep_alive", streams.keep_alive),
+            ("streams.buffer_messages", streams.buffer_messages),
+            ("streams.buffer_bytes", streams.buffer_bytes),
             ("changes.most", self.changes.most as usize),
         ];
         if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
@@ -205,6 +226,7 @@ impl Written {
             listen: self.listen,
             policies: self.policies,
             limits,
+            streams,
             log: self.log,
             audit: self.audit,
             changes: self.changes,

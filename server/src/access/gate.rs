@@ -23,6 +23,7 @@ use super::{
     roster::{self, Caller, Place, Seat},
     select::{Binding, Statement},
     view::View,
+    write::Keys,
 };
 use crate::{
     clock::Clock,
@@ -45,6 +46,7 @@ pub struct Gate {
     joint: Cache<(Arc<Seat>, Uuid, Arc<Place>), Arc<View>>,
     /// Watched from the moment that somebody waits for changes.
     pub(super) heads: OnceLock<Heads>,
+    pub(super) keys: Keys,
 }
 
 impl Gate {
@@ -52,7 +54,7 @@ impl Gate {
         let rules = Rules::load(folder.as_deref())?;
         let (views, turns, joint) = (Cache::new(VIEWS), Cache::new(VIEWS), Cache::new(JOINT_VIEWS));
         let (rules, heads) = (ArcSwap::from_pointee(rules), OnceLock::new());
-        Ok(Gate { db, clock, folder, rules, views, turns, joint, heads })
+        Ok(Gate { db, clock, folder, rules, views, turns, joint, heads, keys: Keys::default() })
     }
 
     pub fn rules(&self) -> Arc<Rules> {
@@ -188,6 +190,10 @@ impl Gate {
 
     pub fn now(&self) -> Instant {
         self.clock.now()
+    }
+
+    pub(super) fn new_id(&self) -> Uuid {
+        self.clock.id()
     }
 
     /// A place to run the statements of one request, which see one state of the data if asked.

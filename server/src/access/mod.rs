@@ -25,6 +25,7 @@ pub mod trace;
 mod treat;
 mod url;
 pub mod view;
+pub mod write;
 
 pub use compile::dry;
 pub use convert::NotSql;

@@ -174,6 +174,14 @@ impl Document {
         Ok(self.definition()?.node.ty == OperationType::Query)
     }
 
+    pub fn is_mutation(&self) -> Result<bool> {
+        Ok(self.definition()?.node.ty == OperationType::Mutation)
+    }
+
+    pub fn is_subscription(&self) -> bool {
+        self.definition().is_ok_and(|operation| operation.node.ty == OperationType::Subscription)
+    }
+
     fn read_variables(&mut self) -> Result<()> {
         let definition = self.definition()?.node.clone();
         let (mut roles, mut bound) = (BTreeMap::new(), HashSet::new());

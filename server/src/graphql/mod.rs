@@ -9,6 +9,7 @@ mod guarded;
 mod ids;
 mod json;
 pub mod model;
+mod mutation;
 mod page;
 mod plan;
 mod run;
@@ -38,6 +39,7 @@ use crate::{
     audit::Action,
     config,
     error::{Code, Error, Result},
+    feed,
 };
 use document::Document;
 use plan::Plan;
@@ -260,6 +262,41 @@ pub async fn answer(app: &Arc<App>, caller: &Caller, request: Request) -> Answer
     }
 }
 
+/// What a request brings.
+#[derive(Debug)]
+pub enum Outcome {
+    Answer(Answer),
+    Stream(feed::Subscription),
+}
+
+impl Outcome {
+    /// A failure that was logged where it happened.
+    pub fn failed(error: &Error) -> Self {
+        Outcome::Answer(Answer { body: refusal(error).into_bytes(), status: AnswerStatus::Internal })
+    }
+}
+
+/// A response that says nothing but why there is none.
+pub fn refusal(error: &Error) -> String {
+    let error = serde_json::json!({ "message": error.client_text(), "extensions": { "code": error.code().as_str() } });
+    serde_json::json!({ "errors": [error] }).to_string()
+}
+
+/// Answers a request over a door that can stream. `last_event` is where the client was, if it says so.
+pub async fn respond(app: &Arc<App>, caller: &Arc<Caller>, request: Request, last_event: Option<String>) -> Outcome {
+    let source = if subscribes(app, &request) { app.feed.load_full() } else { None };
+    let Some(source) = source else { return Outcome::Answer(answer(app, caller, request).await) };
+    let asked = feed::Asked { caller: caller.clone(), request, last_event };
+    source.open(app.clone(), asked).await.map_or_else(Outcome::Answer, Outcome::Stream)
+}
+
+/// Only a document with the word in it is parsed here.
+fn subscribes(app: &App, request: &Request) -> bool {
+    request.query.contains("subscription")
+        && Document::parse(&request.query, request.operation_name.as_deref(), &app.graphql.limits, 0)
+            .is_ok_and(|document| document.is_subscription())
+}
+
 /// How often an answer is made anew because the shared data changed under it.
 const ATTEMPTS: usize = 5;
 
@@ -286,7 +323,7 @@ async fn try_answer(app: &Arc<App>, caller: &Caller, mut request: Request) -> st
 async fn attempt(
     app: &App,
     caller: &Caller,
-    view: &View,
+    view: &Arc<View>,
     request: &mut Request,
     now: entities::Instant,
 ) -> std::result::Result<Option<Vec<u8>>, Refused> {
@@ -311,6 +348,9 @@ async fn attempt(
         validate(&*engine.schema(class, &view.class)?, &document, request).await?;
         let key = DocumentKey { class, query: request.query.clone(), operation: request.operation_name.clone() };
         engine.documents.insert(key, document.clone());
+    }
+    if document.is_mutation()? {
+        return mutation::answer(app, caller, view, &document, &request.variables).await.map(Some);
     }
     let codec = engine.codec(view.seat.organisation);
     let shape = shape(&document, &request.variables, &codec);
@@ -342,7 +382,7 @@ async fn attempt(
     let Some(answer) = run::run(&run).await? else { return Ok(None) };
     // the last thing before the answer leaves: what cannot be logged is not handed out
     app.audit.record(caller.into(), Action::Read, &plan.reads, |ty| answer.delivered[ty.0])?;
-    Ok(Some(answer.body))
+    Ok(Some(answer.into_body()))
 }
 
 fn shape(document: &Document, variables: &Map<String, Json>, codec: &Codec) -> Vec<u8> {
