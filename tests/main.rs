@@ -17,6 +17,7 @@ mod leaks;
 mod loading;
 mod northwind;
 mod rules;
+mod writes;
 
 use std::process::ExitCode;
 
@@ -35,5 +36,6 @@ fn main() -> ExitCode {
         loading::tests(),
         northwind::tests(),
         rules::tests(),
+        writes::tests(),
     ])
 }

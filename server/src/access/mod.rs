@@ -6,6 +6,7 @@ pub mod connect;
 mod convert;
 pub mod facts;
 mod gate;
+pub mod guard;
 mod guess;
 mod joint;
 pub mod key;
@@ -24,6 +25,7 @@ pub mod trace;
 mod treat;
 mod url;
 pub mod view;
+pub mod write;
 
 pub use compile::dry;
 pub use convert::NotSql;

@@ -5,9 +5,11 @@ mod compile;
 mod document;
 mod filter;
 mod group;
+mod guarded;
 mod ids;
 mod json;
 pub mod model;
+mod mutation;
 mod page;
 mod plan;
 mod run;
@@ -285,7 +287,7 @@ async fn try_answer(app: &Arc<App>, caller: &Caller, mut request: Request) -> st
 async fn attempt(
     app: &App,
     caller: &Caller,
-    view: &View,
+    view: &Arc<View>,
     request: &mut Request,
     now: entities::Instant,
 ) -> std::result::Result<Option<Vec<u8>>, Refused> {
@@ -310,6 +312,9 @@ async fn attempt(
         validate(&*engine.schema(class, &view.class)?, &document, request).await?;
         let key = DocumentKey { class, query: request.query.clone(), operation: request.operation_name.clone() };
         engine.documents.insert(key, document.clone());
+    }
+    if document.is_mutation()? {
+        return mutation::answer(app, caller, view, &document, &request.variables).await.map(Some);
     }
     let codec = engine.codec(view.seat.organisation);
     let shape = shape(&document, &request.variables, &codec);
@@ -341,7 +346,7 @@ async fn attempt(
     let Some(answer) = run::run(&run).await? else { return Ok(None) };
     // the last thing before the answer leaves: what cannot be logged is not handed out
     app.audit.record(caller.into(), Action::Read, &plan.reads, |ty| answer.delivered[ty.0])?;
-    Ok(Some(answer.body))
+    Ok(Some(answer.into_body()))
 }
 
 fn shape(document: &Document, variables: &Map<String, Json>, codec: &Codec) -> Vec<u8> {

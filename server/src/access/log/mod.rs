@@ -102,8 +102,8 @@ impl Gate {
     }
 
     /// A place to run statements over the rows as they stood behind a position.
-    pub async fn past(&self, position: impl Into<Position>) -> Result<Reading> {
-        Ok(Reading::over(Past::session(&self.db, position.into()).await?))
+    pub async fn past(&self, position: impl Into<Position>) -> Result<Reading<'_>> {
+        Ok(Reading::over(Past::session(&self.db, position.into()).await?, &self.db))
     }
 
     /// The last position as it moves. The first to ask starts what watches it; it begins at zero.
