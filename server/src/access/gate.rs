@@ -78,7 +78,7 @@ impl Gate {
     pub async fn in_place(&self, caller: &Caller, name: &str, now: Instant) -> Result<Caller> {
         // an operator is told what is wrong with the name; nobody else learns which seats there are, nor who
         // was an operator until now
-        let place = if self.fresh_view(caller, now).await?.operator {
+        let place = if self.fresh_view(caller, now).await?.class.operator {
             let found = roster::resolve(&self.db, name, now).await;
             let (seat, principal) = found.map_err(|error| match error {
                 Error::Usage(text) => Error::Input(text),
