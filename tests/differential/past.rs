@@ -212,7 +212,7 @@ fn read(view: &View, select: &mut Select<'_>, row: RowRef, ty: &'static Type, jo
     columns
 }
 
-async fn answers(reading: &mut Reading, statements: &[Asked], asker: &Asker) -> Vec<String> {
+async fn answers(reading: &mut Reading<'_>, statements: &[Asked], asker: &Asker) -> Vec<String> {
     let mut out = Vec::new();
     for Asked { what, statement, slots, columns } in statements {
         let binding = Binding { now: asker.now, me: asker.person, secret: SECRET, slots };
