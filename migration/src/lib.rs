@@ -16,6 +16,7 @@ mod m20261122_000007_hub;
 mod m20261122_000008_audit;
 mod m20261122_000009_transfer;
 mod m20261122_000011_moments;
+mod m20261122_000021_limits;
 mod table;
 
 pub struct Migrator;
@@ -34,6 +35,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000008_audit::Audit),
             Box::new(m20261122_000009_transfer::Transfer),
             Box::new(m20261122_000011_moments::Moments),
+            Box::new(m20261122_000021_limits::Limits),
         ]
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     },
     audit::Audit,
     auth::Tokens,
+    budget::Budgets,
     clock::Clock,
     config::Config,
     error::Result,
@@ -25,6 +26,7 @@ pub struct App {
     pub gate: Gate,
     pub graphql: Engine,
     pub audit: Arc<Audit>,
+    pub budgets: Budgets,
 }
 
 impl App {
@@ -43,7 +45,8 @@ impl App {
         let gate = Gate::open(db.clone(), config.policies.clone(), clock.clone()).await?;
         let graphql = Engine::new(keys.seal, &config.limits);
         let audit = Arc::new(Audit::open(db.clone(), clock.clone(), &config.audit, config.journal(&db)).await?);
-        Ok(Arc::new(App { config, db, clock, keys, tokens, gate, graphql, audit }))
+        let budgets = Budgets::new(&config.limits, clock.clone());
+        Ok(Arc::new(App { config, db, clock, keys, tokens, gate, graphql, audit, budgets }))
     }
 }
 

@@ -12,6 +12,7 @@ use figment::{
     providers::{Format, Serialized, Toml},
     value::{Dict, Map, Value},
 };
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
@@ -34,6 +35,7 @@ pub struct Config {
     pub connections: usize,
     pub listen: String,
     pub policies: Option<PathBuf>,
+    pub http: Http,
     pub limits: Limits,
     pub log: Log,
     pub audit: Audit,
@@ -41,6 +43,13 @@ pub struct Config {
     pub clock: Option<Instant>,
     /// Whether a commit on SQLite survives the loss of power; only the demo does without.
     pub durable: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Http {
+    /// Networks of proxies that tell from where a request came.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -52,6 +61,9 @@ pub struct Limits {
     pub aliases: usize,
     pub directives: usize,
     pub cost: u64,
+    pub cost_per_minute: u32,
+    /// Off only to measure and to test: a clock that stands still gives no budget back.
+    pub budgets: bool,
     pub page_size_default: usize,
     pub page_size_max: usize,
     pub plans: usize,
@@ -87,6 +99,7 @@ struct Written {
     policies: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     clock: Option<Instant>,
+    http: Http,
     limits: Limits,
     log: Log,
     audit: Audit,
@@ -145,6 +158,7 @@ impl Config {
             listen: self.listen.clone(),
             policies: self.policies.clone(),
             clock: self.clock,
+            http: self.http.clone(),
             limits: self.limits,
             log: self.log.clone(),
             audit: self.audit.clone(),
@@ -190,6 +204,7 @@ impl Written {
             connections: self.connections,
             listen: self.listen,
             policies: self.policies,
+            http: self.http,
             limits,
             log: self.log,
             audit: self.audit,

@@ -6,6 +6,7 @@ mod customers;
 mod demand;
 mod deputies;
 mod embargo;
+mod machines;
 mod moments;
 mod nda;
 mod orders;
@@ -37,6 +38,7 @@ pub fn tests() -> Vec<Test> {
         demand::tests(),
         deputies::tests(),
         embargo::tests(),
+        machines::tests(),
         moments::tests(),
         nda::tests(),
         orders::tests(),

@@ -226,6 +226,8 @@ async fn role(db: &DatabaseConnection, who: Uuid, role: &str, scope_unit_id: Opt
             scope_unit_id,
             valid_from: day("2025-01-01"),
             valid_to,
+            networks: Some(json!(["203.0.113.0/24"])),
+            cost_per_minute: Some(2_000),
         }
     );
 }

@@ -177,6 +177,8 @@ impl World<'_> {
             scope_unit_id: None,
             valid_from: self.ago(800),
             valid_to: None,
+            networks: None,
+            cost_per_minute: None,
         };
         self.write::<principal::Entity>(vec![person]).await?;
         self.write::<role_assignment::Entity>(vec![assignment]).await?;

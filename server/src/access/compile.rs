@@ -178,6 +178,24 @@ pub fn traced(rules: &Rules, seat: &Seat, facts: &Facts) -> Result<(View, Trace)
     Ok((view, compiler.trace.unwrap_or_default()))
 }
 
+/// The same view, with only those rows of the type that may be taken along.
+pub fn for_export(rules: &Rules, seat: &Seat, facts: &Facts, ty: TypeId) -> Result<View, Refusal> {
+    let mut compiler = Compiler::new(rules, seat, facts)?;
+    let mut view = compiler.view(seat, facts)?;
+    let left = compiler.left(ty, &rules.exports[ty.0])?;
+    let allowed = match &left {
+        Some(left) => {
+            let any = |parts: Vec<Part>| or(parts.into_iter().map(|part| part.condition));
+            let (permits, forbids) = (compiler.parts(ty, &left.permits)?, compiler.parts(ty, &left.forbids)?);
+            or([and([any(permits), not(any(forbids))]), any(compiler.parts(ty, &left.legal)?)])
+        }
+        None => never(),
+    };
+    let seen = &mut view.types[ty.0];
+    seen.row = tidy(&and([seen.row.clone(), allowed]));
+    Ok(view)
+}
+
 /// One type of the view, for questions of the kind "what if".
 pub fn one_type(rules: &Rules, seat: &Seat, facts: &Facts, ty: TypeId) -> Result<TypeView, Refusal> {
     Compiler::new(rules, seat, facts)?.ty(CATALOGUE.ty(ty))

@@ -80,6 +80,9 @@ fn together(mine: &[Held], me: Uuid, theirs: &[Held], them: Uuid) -> Vec<Held> {
             principal: me,
             from: a.from.max(b.from),
             until: [a.until, b.until].into_iter().flatten().min(),
+            // who asks is the caller, wherever the other one would
+            networks: a.networks,
+            budget: a.budget,
         })
         .collect()
 }

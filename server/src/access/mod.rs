@@ -27,6 +27,6 @@ pub mod view;
 pub use compile::dry;
 pub use convert::NotSql;
 pub use gate::{Gate, Reading};
-pub use roster::{Caller, Seat};
+pub use roster::{Caller, Origin, Seat};
 pub use treat::Treatment;
 pub use view::{View, ViewClass};

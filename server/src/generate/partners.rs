@@ -131,6 +131,8 @@ fn host(world: &World, out: &Out) -> Result<()> {
         scope_unit_id: market.map(|n| world.id(Thing::Host, n, Part::Unit, 0)),
         valid_from: opening,
         valid_to: None,
+        networks: None,
+        cost_per_minute: None,
     };
     out.write::<role_assignment::Entity>(staff.iter().map(right).collect())
 }
@@ -237,10 +239,17 @@ fn rights(world: &World, n: u64) -> [role_assignment::Model; 2] {
         scope_unit_id: None,
         valid_from: world.opening(),
         valid_to: None,
+        networks: None,
+        cost_per_minute: None,
     };
+    let machine = right(Part::MachineAssignment, world.id(Thing::Partner, n, Part::Machine, 0), "service_account");
     [
         right(Part::Assignment, world.person(n), role),
-        right(Part::MachineAssignment, world.id(Thing::Partner, n, Part::Machine, 0), "service_account"),
+        role_assignment::Model {
+            networks: Some(serde_json::json!(["127.0.0.0/8", "::1/128", "10.0.0.0/8"])),
+            cost_per_minute: Some(2_000),
+            ..machine
+        },
     ]
 }
 

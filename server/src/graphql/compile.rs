@@ -103,7 +103,8 @@ pub fn compile(
         }
     }
     let reads = Read::all(view, steps.iter().flat_map(|step| step.statement.reads()));
-    Ok(Plan { steps, inputs, slots, roots, introspects: compiler.introspects, reads })
+    let cost = u32::try_from(cost).unwrap_or(u32::MAX).max(1);
+    Ok(Plan { steps, inputs, slots, roots, introspects: compiler.introspects, cost, reads })
 }
 
 impl<'a> Compiler<'a> {

@@ -61,6 +61,10 @@ pub enum AnswerStatus {
     RequestError,
     Unauthenticated,
     Forbidden,
+    /// Its budget is spent, for so many seconds.
+    TooMany {
+        retry_after: u64,
+    },
     /// A GET of something else than a query.
     NotAQuery,
     Internal,
@@ -234,6 +238,7 @@ impl From<Error> for Refused {
         let status = match (&error, error.code()) {
             (Error::Unavailable(_), _) => AnswerStatus::Unavailable,
             (Error::Unlogged(_), _) => AnswerStatus::Unlogged,
+            (Error::RateLimited { retry_after, .. }, _) => AnswerStatus::TooMany { retry_after: *retry_after },
             (_, Code::Unauthenticated) => AnswerStatus::Unauthenticated,
             (_, Code::Forbidden) => AnswerStatus::Forbidden,
             (_, Code::Internal) => AnswerStatus::Internal,
@@ -242,8 +247,7 @@ impl From<Error> for Refused {
         if matches!(status, AnswerStatus::Internal | AnswerStatus::Unavailable | AnswerStatus::Unlogged) {
             crate::telemetry::failure(&error);
         }
-        let error =
-            serde_json::json!({ "message": error.client_text(), "extensions": { "code": error.code().as_str() } });
+        let error = serde_json::json!({ "message": error.client_text(), "extensions": error.extensions() });
         Refused { status, errors: vec![error] }
     }
 }
@@ -265,8 +269,9 @@ const ATTEMPTS: usize = 5;
 async fn try_answer(app: &Arc<App>, caller: &Caller, mut request: Request) -> std::result::Result<Vec<u8>, Refused> {
     let now = app.clock.now();
     let mut view = app.gate.view(caller, now).await?;
+    let mut paid = 0;
     for _ in 0..ATTEMPTS {
-        match attempt(app, caller, &view, &mut request, now).await {
+        match attempt(app, caller, &view, &mut request, now, &mut paid).await {
             Ok(Some(body)) => return Ok(body),
             Ok(None) => {}
             // what a stale view does not know may be shared by now
@@ -288,6 +293,7 @@ async fn attempt(
     view: &View,
     request: &mut Request,
     now: entities::Instant,
+    paid: &mut u32,
 ) -> std::result::Result<Option<Vec<u8>>, Refused> {
     let engine = &app.graphql;
     let class = engine.class(view);
@@ -324,6 +330,11 @@ async fn attempt(
             plan
         }
     };
+    // an answer that is made anew is paid for once
+    if plan.cost > *paid {
+        app.budgets.spend(caller.principal, view.budget(caller.principal, now), plan.cost - *paid)?;
+        *paid = plan.cost;
+    }
     let introspection = match plan.introspects {
         true => Some(introspect(&*engine.schema(class, &view.class)?, &document, request).await),
         false => None,

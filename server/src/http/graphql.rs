@@ -12,7 +12,7 @@ use axum::{
 
 use super::{
     accept::{self, Media},
-    page, params, reply,
+    origin, page, params, reply,
 };
 use crate::{
     access::roster::Caller,
@@ -35,7 +35,8 @@ pub(super) async fn handle(app: Arc<App>, request: Request) -> Response {
         return page::graphiql();
     }
     let media = reply::or_default(wish);
-    let caller = match app.tokens.caller(&parts.headers, app.clock.now()) {
+    let origin = origin::of(&parts, &app.config.http.trusted_proxies);
+    let caller = match app.tokens.caller(&parts.headers, origin, app.clock.now()) {
         Ok(caller) => caller,
         Err(error) => return reply::unauthenticated(media, &error),
     };
@@ -134,6 +135,9 @@ async fn answer(app: &Arc<App>, caller: &Caller, media: Media, request: graphql:
         AnswerStatus::RequestError => reply::send(media, request_error(media), answer.body),
         AnswerStatus::Unauthenticated => {
             reply::challenge(reply::send(media, StatusCode::UNAUTHORIZED, answer.body), None)
+        }
+        AnswerStatus::TooMany { retry_after } => {
+            reply::later(reply::send(media, StatusCode::TOO_MANY_REQUESTS, answer.body), retry_after)
         }
         AnswerStatus::Forbidden => reply::send(media, StatusCode::FORBIDDEN, answer.body),
         AnswerStatus::NotAQuery => {

@@ -73,6 +73,8 @@ pub struct Rules {
     pub all: Vec<Arc<Rule>>,
     /// By type, in the catalogue's order.
     pub classes: Vec<Vec<FieldClass>>,
+    /// By type: the rules on taking its rows along, a class without fields.
+    pub exports: Vec<FieldClass>,
     /// Of the policy texts: a part of the key of every view.
     pub version: u64,
 }
@@ -89,7 +91,8 @@ impl Rules {
             Err(e) => return Err(vec![Refusal::new(Place::file("schema.cedarschema"), e.to_string())]),
         };
         let all = valid(&schema, Contents::Policies, files)?;
-        let rules = Rules { classes: classes(&schema, &all), schema, all, version: version(files) };
+        let (classes, exports) = (classes(&schema, &all), exports(&all));
+        let rules = Rules { classes, exports, schema, all, version: version(files) };
         let refusals = check::uncompilable(&rules);
         if refusals.is_empty() { Ok(rules) } else { Err(refusals) }
     }
@@ -185,6 +188,16 @@ fn classes(schema: &Schema, all: &[Arc<Rule>]) -> Vec<Vec<FieldClass>> {
             };
             by.into_values().map(class).collect()
         })
+        .collect()
+}
+
+fn exports(all: &[Arc<Rule>]) -> Vec<FieldClass> {
+    let (action, none) = (uid("Action", schema::EXPORT), BTreeSet::new());
+    let of = |ty: &str| all.iter().filter(|r| speaks_of(&r.policy, &action, &none, ty)).cloned().collect();
+    CATALOGUE
+        .types
+        .iter()
+        .map(|ty| FieldClass { action: action.clone(), fields: Vec::new(), rules: of(ty.name) })
         .collect()
 }
 

@@ -29,7 +29,7 @@ use self::{
     solver::{Solver, failure},
     world::World,
 };
-use super::{FieldClass, Rule, Rules, Shown, classes, schema, source};
+use super::{FieldClass, Rule, Rules, Shown, classes, exports, schema, source};
 use crate::{
     catalogue::{CATALOGUE, Type},
     error::{Error, Result},
@@ -79,7 +79,10 @@ impl Proof {
         let claims = claim::read(folder, &rules)?;
         let claimed = claims.iter().flat_map(|c| std::iter::once(&c.rule).chain(&c.exceptions));
         let all: Vec<Arc<Rule>> = rules.all.iter().chain(claimed).cloned().collect();
-        let classes = classes(&rules.schema, &all);
+        let mut classes = classes(&rules.schema, &all);
+        for (of_type, export) in classes.iter_mut().zip(exports(&all)) {
+            of_type.push(export);
+        }
         let schemas = classes.iter().map(|of_type| narrowed(of_type)).collect::<Result<_>>()?;
         Ok(Proof { rules, claims, classes, schemas })
     }
