@@ -12,6 +12,7 @@ mod nda;
 mod orders;
 mod organisations;
 mod persons;
+mod stock;
 
 use serde_json::Value;
 
@@ -44,6 +45,7 @@ pub fn tests() -> Vec<Test> {
         orders::tests(),
         organisations::tests(),
         persons::tests(),
+        stock::tests(),
     ]
     .into_iter()
     .flatten()

@@ -29,7 +29,7 @@ fn expand(input: &DeriveInput) -> syn::Result<Tokens> {
     let table =
         table.ok_or_else(|| syn::Error::new_spanned(&input.ident, "`#[sea_orm(table_name = …)]` is missing"))?;
 
-    let (mut name, mut plural, mut scope) = (None, None, None);
+    let (mut name, mut plural, mut scope, mut demand) = (None, None, None, None);
     let mut memberships = Vec::new();
     for attr in input.attrs.iter().filter(|a| a.path().is_ident("catalogue")) {
         attr.parse_nested_meta(|meta| {
@@ -40,10 +40,12 @@ fn expand(input: &DeriveInput) -> syn::Result<Tokens> {
                 plural = Some(value()?);
             } else if meta.path.is_ident("scope") {
                 scope = Some(meta.value()?.parse::<Expr>()?);
+            } else if meta.path.is_ident("demand") {
+                demand = Some(meta.value()?.parse::<Expr>()?);
             } else if meta.path.is_ident("membership") {
                 memberships.push(meta.value()?.parse::<Expr>()?);
             } else {
-                return Err(meta.error("expected `name`, `plural`, `scope` or `membership`"));
+                return Err(meta.error("expected `name`, `plural`, `scope`, `demand` or `membership`"));
             }
             Ok(())
         })?;
@@ -51,6 +53,7 @@ fn expand(input: &DeriveInput) -> syn::Result<Tokens> {
     let name = name.ok_or_else(|| syn::Error::new_spanned(&input.ident, "`#[catalogue(name = …)]` is missing"))?;
     let plural = plural.unwrap_or_else(|| LitStr::new(&format!("{}s", lower_first(&name.value())), name.span()));
     let scope = scope.map_or(quote!(None), |s| quote!(Some(#s)));
+    let demand = demand.map_or(quote!(None), |d| quote!(Some(#d)));
     let doc = doc(&input.attrs);
     let fields = data.fields.iter().map(field).collect::<syn::Result<Vec<_>>>()?;
 
@@ -62,6 +65,7 @@ fn expand(input: &DeriveInput) -> syn::Result<Tokens> {
                 table: #table,
                 doc: #doc,
                 scope: #scope,
+                demand: #demand,
                 memberships: &[#(#memberships),*],
                 fields: &[#(#fields),*],
             };

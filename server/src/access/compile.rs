@@ -327,13 +327,13 @@ impl<'a> Compiler<'a> {
             };
             match rule.shown {
                 Shown::Hidden => {}
-                Shown::As(shown) if shown.fits(field) => {
+                Shown::As(shown) if shown.fits(ty, field) => {
                     out.push(part(Some(shown), self.condition(ty.id, rule, expr.as_deref(), None)?, None));
                 }
                 Shown::As(_) => {}
                 Shown::ByAgreement => {
                     for agreement in self.agreements {
-                        let shown = agreed(agreement, ty, field).filter(|t| t.fits(field));
+                        let shown = agreed(agreement, ty, field).filter(|t| t.fits(ty, field));
                         if shown.is_none() && self.trace.is_none() {
                             continue;
                         }

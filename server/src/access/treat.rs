@@ -5,7 +5,7 @@ use entities::{Decimal, meta::Kind};
 use sha2::{Digest, Sha256};
 
 use super::sql::PSEUDONYM;
-use crate::catalogue::Field;
+use crate::catalogue::{Field, Type};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Treatment {
@@ -16,6 +16,8 @@ pub enum Treatment {
     Prefix(u32),
     /// Rounded down to a multiple, in ten-thousandths.
     Band(i64),
+    /// How many whole days it lasts at the average demand of so many days from today, and no more than those.
+    DaysOfSupply(u32),
     /// A name that stands for the value: the same for the same value, another for each organisation.
     Pseudonym,
 }
@@ -35,24 +37,31 @@ impl Treatment {
                 let width = param.and_then(|p| p.parse::<Decimal>().ok()).filter(|d| d.0 > 0);
                 Treatment::Band(width.ok_or("`band` needs a positive width, as in `band:5`")?.0)
             }
+            "days_of_supply" => {
+                let days = param.and_then(|p| p.parse().ok()).filter(|n: &u32| (7..=364).contains(n) && n % 7 == 0);
+                Treatment::DaysOfSupply(days.ok_or(
+                    "`days_of_supply` needs the days to look ahead, whole weeks up to 364, as in `days_of_supply:28`",
+                )?)
+            }
             "pseudonym" => Treatment::Pseudonym,
             "hidden" => return Ok(None),
             other => {
                 return Err(format!(
-                    "`{other}` is no treatment; use full, email_mask, prefix:N, band:N, pseudonym, hidden or agreement"
+                    "`{other}` is no treatment; use full, email_mask, prefix:N, band:N, days_of_supply:N, pseudonym, hidden or agreement"
                 ));
             }
         }))
     }
 
-    /// A value of a closed set cannot be shown as another text.
-    pub fn fits(self, field: &Field) -> bool {
+    /// A value of a closed set cannot be shown as another text, and only what somebody needs lasts.
+    pub fn fits(self, ty: &Type, field: &Field) -> bool {
         match self {
             Treatment::Full => true,
             Treatment::EmailMask | Treatment::Prefix(_) | Treatment::Pseudonym => {
                 field.kind == Kind::Text && field.one_of.is_empty()
             }
             Treatment::Band(_) => matches!(field.kind, Kind::Int | Kind::Decimal),
+            Treatment::DaysOfSupply(_) => ty.demand.is_some() && field.kind == Kind::Decimal,
         }
     }
 
@@ -63,6 +72,7 @@ impl Treatment {
             Treatment::EmailMask => (3, 0),
             Treatment::Prefix(n) => (2, i64::from(n)),
             Treatment::Band(width) => (1, -width),
+            Treatment::DaysOfSupply(days) => (0, i64::from(days)),
             Treatment::Pseudonym => (0, 0),
         }
     }
@@ -81,6 +91,7 @@ impl std::fmt::Display for Treatment {
             Treatment::EmailMask => f.write_str("email_mask"),
             Treatment::Prefix(n) => write!(f, "prefix:{n}"),
             Treatment::Band(width) => write!(f, "band:{}", Decimal(*width)),
+            Treatment::DaysOfSupply(days) => write!(f, "days_of_supply:{days}"),
             Treatment::Pseudonym => f.write_str("pseudonym"),
         }
     }

@@ -8,7 +8,7 @@ mod value;
 
 use std::{collections::HashMap, sync::LazyLock};
 
-use entities::meta::{Class, EntityDef, Holder, Kind, Membership, Scope};
+use entities::meta::{Class, Demand, EntityDef, Holder, Kind, Membership, Scope};
 
 pub use names::{camel, pascal, screaming};
 pub use value::Value;
@@ -40,6 +40,7 @@ pub struct Type {
     /// The rows of other types that point at this one.
     pub lists: Vec<List>,
     pub scope: Option<Scope>,
+    pub demand: Option<Demand>,
     pub memberships: &'static [Membership],
 }
 
@@ -127,6 +128,7 @@ impl Type {
             fields: fields.collect(),
             lists: Vec::new(),
             scope: def.scope,
+            demand: def.demand,
             memberships: def.memberships,
         }
     }
