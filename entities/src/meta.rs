@@ -135,6 +135,8 @@ pub struct EntityDef {
     pub doc: &'static str,
     pub scope: Option<Scope>,
     pub demand: Option<Demand>,
+    /// The path to the person who answers for a row: `customer.owner`.
+    pub owner: Option<&'static str>,
     pub memberships: &'static [Membership],
     pub fields: &'static [FieldDef],
 }

@@ -17,6 +17,7 @@ mod m20261122_000008_audit;
 mod m20261122_000009_transfer;
 mod m20261122_000011_moments;
 mod m20261122_000021_limits;
+mod m20261122_000022_break_glass;
 mod table;
 
 pub struct Migrator;
@@ -36,6 +37,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000009_transfer::Transfer),
             Box::new(m20261122_000011_moments::Moments),
             Box::new(m20261122_000021_limits::Limits),
+            Box::new(m20261122_000022_break_glass::BreakGlass),
         ]
     }
 }

@@ -15,6 +15,7 @@ use crate::{
     config::Config,
     error::Result,
     graphql::Engine,
+    mail::Post,
 };
 
 pub struct App {
@@ -27,6 +28,7 @@ pub struct App {
     pub graphql: Engine,
     pub audit: Arc<Audit>,
     pub budgets: Budgets,
+    pub post: Arc<Post>,
 }
 
 impl App {
@@ -45,8 +47,9 @@ impl App {
         let gate = Gate::open(db.clone(), config.policies.clone(), clock.clone()).await?;
         let graphql = Engine::new(keys.seal, &config.limits);
         let audit = Arc::new(Audit::open(db.clone(), clock.clone(), &config.audit, config.journal(&db)).await?);
+        let post = Arc::new(Post::open(db.clone(), clock.clone(), &config.mail)?);
         let budgets = Budgets::new(&config.limits, clock.clone());
-        Ok(Arc::new(App { config, db, clock, keys, tokens, gate, graphql, audit, budgets }))
+        Ok(Arc::new(App { config, db, clock, keys, tokens, gate, graphql, audit, budgets, post }))
     }
 }
 

@@ -19,6 +19,7 @@ use tracing_subscriber::EnvFilter;
 use crate::{
     access::connect::DatabaseUrl,
     error::{Error, Result},
+    mail::SmtpUrl,
 };
 
 /// Every default, once.
@@ -39,6 +40,7 @@ pub struct Config {
     pub limits: Limits,
     pub log: Log,
     pub audit: Audit,
+    pub mail: Mail,
     /// For tests: the hub starts at this instant and its clock runs on from there.
     pub clock: Option<Instant>,
     /// Whether a commit on SQLite survives the loss of power; only the demo does without.
@@ -86,6 +88,19 @@ pub struct Audit {
     pub journal: Option<PathBuf>,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mail {
+    pub from: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub smtp: Option<SmtpUrl>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub smtp_file: Option<PathBuf>,
+    /// Instead of a server: each mail becomes a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub folder: Option<PathBuf>,
+}
+
 /// As it is written, before it is checked.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -103,6 +118,7 @@ struct Written {
     limits: Limits,
     log: Log,
     audit: Audit,
+    mail: Mail,
 }
 
 /// What the command line sets: the last word.
@@ -162,6 +178,7 @@ impl Config {
             limits: self.limits,
             log: self.log.clone(),
             audit: self.audit.clone(),
+            mail: Mail { smtp_file: None, ..self.mail.clone() },
         };
         toml::to_string(&written).map_err(|cause| Error::internal(cause.to_string()))
     }
@@ -178,6 +195,14 @@ impl Written {
                 })?
             }
         };
+        let mut mail = self.mail;
+        if let Some(file) = &mail.smtp_file {
+            let text = std::fs::read_to_string(file);
+            let text = text.map_err(|cause| {
+                Error::usage(format!("cannot read `mail.smtp_file` `{}` ({cause})", file.display()))
+            })?;
+            mail.smtp = Some(SmtpUrl::new(&text));
+        }
         let limits = self.limits;
         let positive = [
             ("connections", self.connections),
@@ -208,6 +233,7 @@ impl Written {
             limits,
             log: self.log,
             audit: self.audit,
+            mail,
             clock: self.clock,
             durable: true,
         })

@@ -17,6 +17,7 @@ pub mod generate;
 pub mod graphql;
 pub mod http;
 pub mod import;
+pub mod mail;
 pub mod policy;
 pub mod progress;
 pub mod telemetry;

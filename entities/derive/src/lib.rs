@@ -29,7 +29,7 @@ fn expand(input: &DeriveInput) -> syn::Result<Tokens> {
     let table =
         table.ok_or_else(|| syn::Error::new_spanned(&input.ident, "`#[sea_orm(table_name = …)]` is missing"))?;
 
-    let (mut name, mut plural, mut scope, mut demand) = (None, None, None, None);
+    let (mut name, mut plural, mut scope, mut demand, mut owner) = (None, None, None, None, None);
     let mut memberships = Vec::new();
     for attr in input.attrs.iter().filter(|a| a.path().is_ident("catalogue")) {
         attr.parse_nested_meta(|meta| {
@@ -38,6 +38,8 @@ fn expand(input: &DeriveInput) -> syn::Result<Tokens> {
                 name = Some(value()?);
             } else if meta.path.is_ident("plural") {
                 plural = Some(value()?);
+            } else if meta.path.is_ident("owner") {
+                owner = Some(value()?);
             } else if meta.path.is_ident("scope") {
                 scope = Some(meta.value()?.parse::<Expr>()?);
             } else if meta.path.is_ident("demand") {
@@ -45,7 +47,7 @@ fn expand(input: &DeriveInput) -> syn::Result<Tokens> {
             } else if meta.path.is_ident("membership") {
                 memberships.push(meta.value()?.parse::<Expr>()?);
             } else {
-                return Err(meta.error("expected `name`, `plural`, `scope`, `demand` or `membership`"));
+                return Err(meta.error("expected `name`, `plural`, `owner`, `scope`, `demand` or `membership`"));
             }
             Ok(())
         })?;
@@ -54,6 +56,7 @@ fn expand(input: &DeriveInput) -> syn::Result<Tokens> {
     let plural = plural.unwrap_or_else(|| LitStr::new(&format!("{}s", lower_first(&name.value())), name.span()));
     let scope = scope.map_or(quote!(None), |s| quote!(Some(#s)));
     let demand = demand.map_or(quote!(None), |d| quote!(Some(#d)));
+    let owner = owner.map_or(quote!(None), |o| quote!(Some(#o)));
     let doc = doc(&input.attrs);
     let fields = data.fields.iter().map(field).collect::<syn::Result<Vec<_>>>()?;
 
@@ -66,6 +69,7 @@ fn expand(input: &DeriveInput) -> syn::Result<Tokens> {
                 doc: #doc,
                 scope: #scope,
                 demand: #demand,
+                owner: #owner,
                 memberships: &[#(#memberships),*],
                 fields: &[#(#fields),*],
             };

@@ -174,6 +174,7 @@ async fn organisation(db: &DatabaseConnection, slug: &str, kind: &str, parent_id
             risk_rating: text("low"),
             nda_ref: text("NDA-1"),
             transfer_contract: text("SCC-1"),
+            privacy_contact: text("privacy@host.example"),
             status: "active".into(),
             created_at: now(),
         }

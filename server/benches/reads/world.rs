@@ -134,6 +134,7 @@ impl World<'_> {
                 risk_rating: None,
                 nda_ref: None,
                 transfer_contract: None,
+                privacy_contact: None,
                 status: "active".into(),
                 created_at: self.ago(900),
             });

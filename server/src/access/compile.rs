@@ -21,7 +21,7 @@ use uuid::Uuid;
 use super::{
     convert::{Convert, SELF},
     facts::{Agreement, Facts, FieldRow},
-    pred::{Pred, always, and, given, never, not, or, tidy},
+    pred::{Pred, Term, always, and, given, never, not, or, tidy},
     roster::Seat,
     scope::in_force,
     trace::{Part, Parts, Trace},
@@ -153,12 +153,24 @@ struct Left<'r> {
 /// Policy, type, what is left, which agreements.
 type Question = (String, TypeId, String, Option<Uuid>);
 
+/// What becomes of the permits that ask for a look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Glass {
+    /// They hold where the person has opened the field.
+    Asked,
+    /// They hold: what could be opened.
+    Broken,
+    /// They never do. A look is for the eyes of one, and nothing to take along.
+    Whole,
+}
+
 struct Compiler<'a> {
     rules: &'a Rules,
     asker: Asker,
     agreements: &'a [Agreement],
     /// Everything is permitted: what remains is what the forbids leave.
     open: bool,
+    glass: Glass,
     /// → condition, and the agreements that it asks
     memo: HashMap<Question, (Arc<Pred>, BTreeSet<Uuid>)>,
     /// The agreements that decide about the type at hand.
@@ -168,7 +180,12 @@ struct Compiler<'a> {
 }
 
 pub fn compile(rules: &Rules, seat: &Seat, facts: Facts) -> Result<View, Refusal> {
-    Compiler::new(rules, seat, &facts)?.view(seat, &facts)
+    through(rules, seat, &facts, Glass::Asked)
+}
+
+/// The same, with another idea of looks.
+pub fn through(rules: &Rules, seat: &Seat, facts: &Facts, glass: Glass) -> Result<View, Refusal> {
+    Compiler { glass, ..Compiler::new(rules, seat, facts)? }.view(seat, facts)
 }
 
 /// The same view, with what decides about each field.
@@ -180,7 +197,7 @@ pub fn traced(rules: &Rules, seat: &Seat, facts: &Facts) -> Result<(View, Trace)
 
 /// The same view, with only those rows of the type that may be taken along.
 pub fn for_export(rules: &Rules, seat: &Seat, facts: &Facts, ty: TypeId) -> Result<View, Refusal> {
-    let mut compiler = Compiler::new(rules, seat, facts)?;
+    let mut compiler = Compiler { glass: Glass::Whole, ..Compiler::new(rules, seat, facts)? };
     let mut view = compiler.view(seat, facts)?;
     let left = compiler.left(ty, &rules.exports[ty.0])?;
     let allowed = match &left {
@@ -220,7 +237,7 @@ impl<'a> Compiler<'a> {
         let asker = Asker::new(rules, facts.organisation, &facts.attributes, &facts.kinds, &[&seat.role])
             .map_err(|e| Refusal::new(crate::policy::Place::file("schema.cedarschema"), e))?;
         let (agreements, memo, deciding) = (&facts.agreements, HashMap::new(), BTreeSet::new());
-        Ok(Compiler { rules, asker, agreements, open: false, memo, deciding, trace: None })
+        Ok(Compiler { rules, asker, agreements, open: false, glass: Glass::Asked, memo, deciding, trace: None })
     }
 
     fn types(&mut self) -> Result<Vec<TypeView>, Refusal> {
@@ -267,7 +284,10 @@ impl<'a> Compiler<'a> {
                     let slot = levels.entry(shown.fullness()).or_insert_with(|| (shown, never()));
                     slot.1 = or([slot.1.clone(), p]);
                 };
-                let permits = if self.open { Vec::new() } else { self.permits(ty, &ty.fields[field], &left)? };
+                let permits = if self.open { Vec::new() } else { self.permits(ty, field, &left)? };
+                if self.glass == Glass::Asked && permits.iter().any(|part| part.rule.glass) {
+                    view.looks.insert(field);
+                }
                 let granted = permits.iter().filter_map(|part| Some((part.shown?, part.condition.clone())));
                 for (shown, p) in granted.chain(self.open.then(|| (Treatment::Full, always()))) {
                     grant(shown, and([p.clone(), open.clone()]));
@@ -315,7 +335,8 @@ impl<'a> Compiler<'a> {
     }
 
     /// What the permits give for one field: how it is shown, and in which rows.
-    fn permits(&mut self, ty: &Type, field: &Field, left: &Left<'_>) -> Result<Vec<Part>, Refusal> {
+    fn permits(&mut self, ty: &Type, index: usize, left: &Left<'_>) -> Result<Vec<Part>, Refusal> {
+        let field = &ty.fields[index];
         let mut out = Vec::new();
         for (rule, expr) in &left.permits {
             let part = |shown: Option<Treatment>, condition: Arc<Pred>, agreement: Option<Uuid>| Part {
@@ -327,6 +348,12 @@ impl<'a> Compiler<'a> {
             };
             match rule.shown {
                 Shown::Hidden => {}
+                Shown::As(_) if rule.glass && self.glass == Glass::Whole => {}
+                Shown::As(shown) if rule.glass && self.glass == Glass::Asked => {
+                    let opened = Pred::Member(Term::Col(0), CATALOGUE.looks(ty.id, index).name, Term::Me);
+                    let p = self.condition(ty.id, rule, expr.as_deref(), None)?;
+                    out.push(part(Some(shown), and([p, Arc::new(opened)]), None));
+                }
                 Shown::As(shown) if shown.fits(ty, field) => {
                     out.push(part(Some(shown), self.condition(ty.id, rule, expr.as_deref(), None)?, None));
                 }

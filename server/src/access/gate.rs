@@ -31,7 +31,7 @@ const JOINT_VIEWS: usize = 1_000;
 
 pub struct Gate {
     pub(super) db: Db,
-    clock: Clock,
+    pub(super) clock: Clock,
     folder: Option<PathBuf>,
     rules: ArcSwap<Rules>,
     views: Cache<Seat, Arc<View>>,

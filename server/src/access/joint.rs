@@ -1,13 +1,13 @@
 //! A view through two pairs of eyes: an operator looks as another seat would, or a deputy acts for
 //! somebody. It is the meeting of two views, so it never shows more than both, and it only reads.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use entities::Instant;
 use uuid::Uuid;
 
 use super::{
-    compile::{self, visible},
+    compile::{self, Glass, visible},
     facts::{Delegated, Facts},
     pred::{Pred, Term, Val, and, given, never, not, or, tidy},
     roster::Caller,
@@ -34,11 +34,12 @@ pub fn compile(rules: &Rules, caller: &Caller, both: Both, now: Instant) -> Resu
     let instants = delegated.iter().flat_map(|d| [d.from, d.until]);
     let edges = own.edges.and(theirs.edges).and(Edges::around(now, instants));
     let delegated: Vec<_> = delegated.into_iter().filter(|d| d.from <= now && now < d.until).collect();
-    let mine = compile::compile(rules, &caller.seat, own.clone())?;
+    // a look is for the eyes of one person
+    let mine = compile::through(rules, &caller.seat, &own, Glass::Whole)?;
     if !mine.operator && delegated.is_empty() {
         return Ok(None);
     }
-    let other = compile::compile(rules, &place.seat, theirs)?;
+    let other = compile::through(rules, &place.seat, &theirs, Glass::Whole)?;
     let (me, them) = (caller.principal, place.principal);
     let mut types: Vec<TypeView> = mine.types.iter().zip(&other.types).map(|(a, b)| meet((a, me), (b, them))).collect();
     if !mine.operator {
@@ -99,7 +100,7 @@ fn meet((a, me): (&TypeView, Uuid), (b, them): (&TypeView, Uuid)) -> TypeView {
         FieldView { levels: left.filter(|(p, _)| !p.is_never()).collect() }
     });
     let agreements = a.agreements.union(&b.agreements).copied().collect();
-    TypeView { fields: fields.collect(), row: row.clone(), agreements }
+    TypeView { fields: fields.collect(), row: row.clone(), agreements, looks: BTreeSet::new() }
 }
 
 /// The first level of each view that holds decides; together the first pair does.

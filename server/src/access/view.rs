@@ -108,6 +108,8 @@ pub struct TypeView {
     pub fields: Vec<FieldView>,
     /// The agreements in force that the conditions ask, for their scopes or for how they show a field.
     pub agreements: BTreeSet<Uuid>,
+    /// Fields that are shown to whoever has opened them.
+    pub looks: BTreeSet<usize>,
 }
 
 /// How a field is shown in a row of the view, fullest first: the first level whose condition holds
@@ -177,7 +179,7 @@ impl ViewClass {
 impl TypeView {
     pub fn hidden(ty: &Type) -> Self {
         let fields = vec![FieldView::default(); ty.fields.len()];
-        TypeView { row: super::pred::never(), fields, agreements: BTreeSet::new() }
+        TypeView { row: super::pred::never(), fields, agreements: BTreeSet::new(), looks: BTreeSet::new() }
     }
 }
 

@@ -20,7 +20,7 @@ use self::{
     line::Noted,
 };
 use crate::{
-    access::{Caller, Treatment, View, chain::Chain, connect::Db},
+    access::{Caller, Treatment, View, chain::Chain, connect::Db, look::Open},
     catalogue::{CATALOGUE, TypeId},
     clock::Clock,
     config,
@@ -76,6 +76,8 @@ pub struct Read {
     fields: Vec<&'static str>,
     /// The view shows some of them treated, in some rows at least.
     masked: bool,
+    /// A look shows some of them, to whoever has taken one.
+    looked: bool,
     /// The agreement that decided, if only one can have.
     agreement: Option<Uuid>,
     policies: String,
@@ -100,12 +102,29 @@ impl Read {
             Read {
                 ty,
                 masked: fields.iter().any(treated),
+                looked: fields.iter().any(|field| seen.looks.contains(field)),
                 fields: fields.into_iter().map(|field| CATALOGUE.ty(ty).fields[field].name.as_str()).collect(),
                 agreement: agreements.next().copied().filter(|_| agreements.next().is_none()),
                 policies: format!("{:016x}", view.policies),
             }
         };
         by_type.into_iter().map(read).collect()
+    }
+}
+
+impl Read {
+    pub fn is_looked(&self) -> bool {
+        self.looked
+    }
+
+    /// The look by which these rows may have been read. Rather one too many: of several rows it is not known.
+    fn look<'l>(&self, looks: &'l [Open], delivered: Delivered) -> Option<&'l Open> {
+        let here = |look: &&Open| {
+            look.object_type == CATALOGUE.ty(self.ty).name
+                && self.fields.contains(&look.field.as_str())
+                && (delivered.rows != 1 || delivered.last.is_none_or(|row| row == look.object))
+        };
+        looks.iter().filter(|_| self.looked).find(here)
     }
 }
 
@@ -151,6 +170,18 @@ impl Audit {
         reads: &[Read],
         delivered: impl Fn(TypeId) -> Delivered,
     ) -> Result<()> {
+        self.record_looking(who, action, reads, &[], delivered)
+    }
+
+    /// The same of somebody who has opened fields: what was read by that is marked with the reason.
+    pub fn record_looking(
+        &self,
+        who: Who,
+        action: Action,
+        reads: &[Read],
+        looks: &[Open],
+        delivered: impl Fn(TypeId) -> Delivered,
+    ) -> Result<()> {
         if reads.is_empty() || !self.enabled {
             return Ok(());
         }
@@ -175,6 +206,7 @@ impl Audit {
                 decision: if read.masked { "masked" } else { "allow" },
                 policy_version: &read.policies,
                 agreement: read.agreement,
+                reason: read.look(looks, delivered).map(|look| format!("break-glass: {}", look.reason)),
             };
             line.write(&mut lines).map_err(|cause| unwritable(&self.journal, &cause.into()))?;
         }

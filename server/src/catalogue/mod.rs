@@ -3,6 +3,7 @@
 
 #[cfg(test)]
 mod drift;
+mod looks;
 mod names;
 mod value;
 
@@ -23,6 +24,8 @@ pub static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::new(enti
 #[derive(Debug)]
 pub struct Catalogue {
     pub types: Vec<Type>,
+    /// By type and field, the rows in which a person has opened it.
+    looks: Vec<Vec<Membership>>,
     by_name: HashMap<&'static str, TypeId>,
 }
 
@@ -41,6 +44,8 @@ pub struct Type {
     pub lists: Vec<List>,
     pub scope: Option<Scope>,
     pub demand: Option<Demand>,
+    /// The path to the person who answers for a row.
+    pub owner: Option<&'static str>,
     pub memberships: &'static [Membership],
 }
 
@@ -80,7 +85,8 @@ impl Catalogue {
                 }
             }
         }
-        Catalogue { types, by_name }
+        let looks = types.iter().map(|ty| ty.fields.iter().map(|field| looks::at(ty, field)).collect()).collect();
+        Catalogue { types, looks, by_name }
     }
 
     pub fn ty(&self, id: TypeId) -> &Type {
@@ -92,8 +98,15 @@ impl Catalogue {
     }
 
     /// The named membership, the type that declares it and, if its members are codes, their name.
-    pub fn membership(&self, name: &str) -> Option<(&Type, &'static Membership)> {
-        self.types.iter().find_map(|ty| ty.memberships.iter().find(|m| m.name == name).map(|m| (ty, m)))
+    pub fn membership(&self, name: &str) -> Option<(&Type, &Membership)> {
+        let looks = self.types.iter().zip(&self.looks).map(|(ty, looks)| (ty, &looks[..]));
+        let mut all = self.types.iter().map(|ty| (ty, ty.memberships)).chain(looks);
+        all.find_map(|(ty, sets)| sets.iter().find(|m| m.name == name).map(|m| (ty, m)))
+    }
+
+    /// The rows of the type in which a person has opened the field; no policy names this set.
+    pub fn looks(&self, ty: TypeId, field: usize) -> &Membership {
+        &self.looks[ty.0][field]
     }
 
     pub fn memberships(&self, holder: Holder) -> impl Iterator<Item = (&Type, &'static Membership)> {
@@ -129,6 +142,7 @@ impl Type {
             lists: Vec::new(),
             scope: def.scope,
             demand: def.demand,
+            owner: def.owner,
             memberships: def.memberships,
         }
     }

@@ -169,6 +169,7 @@ impl Gather<'_> {
             risk_rating: opinion.map(|(_, risk)| risk.into()),
             nda_ref: opinion.map(|_| format!("NDA-{}", slug.to_uppercase())),
             transfer_contract: None,
+            privacy_contact: text(&format!("privacy@{slug}.example")),
             status: "active".into(),
             created_at: self.seed.new_year(-6),
         });

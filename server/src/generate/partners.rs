@@ -80,6 +80,7 @@ fn host(world: &World, out: &Out) -> Result<()> {
             risk_rating: None,
             nda_ref: None,
             transfer_contract: None,
+            privacy_contact: None,
             status: "active".into(),
             created_at: opening,
         }])?;
@@ -169,6 +170,7 @@ fn company(world: &World, n: u64) -> organisation::Model {
         risk_rating: Some(one(&mut dice, &["low", "medium", "high"]).into()),
         nda_ref: None,
         transfer_contract: None,
+        privacy_contact: None,
         status: "active".into(),
         created_at: world.opening(),
     }

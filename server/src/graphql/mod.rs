@@ -34,7 +34,7 @@ pub use viewer::access as access_of;
 use crate::{
     access::{Caller, View, ViewClass},
     app::App,
-    audit::Action,
+    audit::{Action, Read},
     config,
     error::{Code, Error, Result},
 };
@@ -351,7 +351,11 @@ async fn attempt(
     };
     let Some(answer) = run::run(&run).await? else { return Ok(None) };
     // the last thing before the answer leaves: what cannot be logged is not handed out
-    app.audit.record(caller.into(), Action::Read, &plan.reads, |ty| answer.delivered[ty.0])?;
+    let looks = match plan.reads.iter().any(Read::is_looked) && caller.place.is_none() {
+        true => app.gate.open_looks(caller.principal, now).await?,
+        false => Vec::new(),
+    };
+    app.audit.record_looking(caller.into(), Action::Read, &plan.reads, &looks, |ty| answer.delivered[ty.0])?;
     Ok(Some(answer.body))
 }
 

@@ -57,6 +57,8 @@ pub struct Rule {
     pub shown: Shown,
     /// By law: above the forbids.
     pub legal: bool,
+    /// For whoever has opened the field in the row, see `access::look`.
+    pub glass: bool,
 }
 
 /// Fields of one type that no policy can tell apart, and the rules that may speak of them.
