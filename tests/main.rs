@@ -6,6 +6,7 @@
 mod audit;
 mod auth;
 mod bad_input;
+mod changes;
 mod cli;
 mod differential;
 mod exporting;
@@ -16,6 +17,7 @@ mod leaks;
 mod loading;
 mod northwind;
 mod rules;
+mod writes;
 
 use std::process::ExitCode;
 
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
         audit::tests(),
         auth::tests(),
         bad_input::tests(),
+        changes::tests(),
         cli::tests(),
         differential::tests(),
         exporting::tests(),
@@ -33,5 +36,6 @@ fn main() -> ExitCode {
         loading::tests(),
         northwind::tests(),
         rules::tests(),
+        writes::tests(),
     ])
 }

@@ -3,7 +3,7 @@ use crate::prelude::*;
 /// A look at one field of one row that was hidden: taken for a reason, for an hour, and told to the row's owner.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, Catalogued)]
 #[sea_orm(table_name = "break_glass")]
-#[catalogue(name = "BreakGlass", plural = "breakGlasses")]
+#[catalogue(name = "BreakGlass", plural = "breakGlasses", closed)]
 pub struct Model {
     /// Key of the look
     #[sea_orm(primary_key, auto_increment = false)]

@@ -46,6 +46,6 @@ pub struct Model {
     #[field(INT, one_of = "orders statistical manual sell_through")]
     pub source: String,
     /// Needed for incremental synchronisation
-    #[field(SHR, groups = "demand")]
+    #[field(SHR, groups = "demand", filled = "changed_at")]
     pub updated_at: Instant,
 }

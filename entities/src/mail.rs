@@ -3,7 +3,7 @@ use crate::prelude::*;
 /// An e-mail of the hub's: written in the transaction that it tells of, sent afterwards.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, Catalogued)]
 #[sea_orm(table_name = "mail")]
-#[catalogue(name = "Mail")]
+#[catalogue(name = "Mail", closed)]
 pub struct Model {
     /// Key of the mail; its Message-ID, so that a mail that comes twice is known
     #[sea_orm(primary_key, auto_increment = false)]

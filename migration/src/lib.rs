@@ -5,6 +5,7 @@
 use sea_orm_migration::{MigrationTrait, async_trait};
 pub use sea_orm_migration::{MigratorTrait, SchemaManager};
 
+mod change;
 mod dialect;
 mod m20261122_000001_partners;
 mod m20261122_000002_customers;
@@ -16,6 +17,8 @@ mod m20261122_000007_hub;
 mod m20261122_000008_audit;
 mod m20261122_000009_transfer;
 mod m20261122_000011_moments;
+mod m20261122_000013_changes;
+mod m20261122_000014_write_key;
 mod m20261122_000021_limits;
 mod m20261122_000022_break_glass;
 mod table;
@@ -36,6 +39,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000008_audit::Audit),
             Box::new(m20261122_000009_transfer::Transfer),
             Box::new(m20261122_000011_moments::Moments),
+            Box::new(m20261122_000013_changes::Changes),
+            Box::new(m20261122_000014_write_key::TABLES),
             Box::new(m20261122_000021_limits::Limits),
             Box::new(m20261122_000022_break_glass::BreakGlass),
         ]

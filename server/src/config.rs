@@ -18,6 +18,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::{
     access::connect::DatabaseUrl,
+    auth::Ttl,
     error::{Error, Result},
     mail::SmtpUrl,
 };
@@ -41,6 +42,7 @@ pub struct Config {
     pub log: Log,
     pub audit: Audit,
     pub mail: Mail,
+    pub changes: Changes,
     /// For tests: the hub starts at this instant and its clock runs on from there.
     pub clock: Option<Instant>,
     /// Whether a commit on SQLite survives the loss of power; only the demo does without.
@@ -101,6 +103,15 @@ pub struct Mail {
     pub folder: Option<PathBuf>,
 }
 
+/// How much of the change log is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Changes {
+    pub keep: Ttl,
+    /// Changed rows.
+    pub most: u32,
+}
+
 /// As it is written, before it is checked.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -119,6 +130,7 @@ struct Written {
     log: Log,
     audit: Audit,
     mail: Mail,
+    changes: Changes,
 }
 
 /// What the command line sets: the last word.
@@ -179,6 +191,7 @@ impl Config {
             log: self.log.clone(),
             audit: self.audit.clone(),
             mail: Mail { smtp_file: None, ..self.mail.clone() },
+            changes: self.changes,
         };
         toml::to_string(&written).map_err(|cause| Error::internal(cause.to_string()))
     }
@@ -211,6 +224,7 @@ impl Written {
             ("limits.depth", limits.depth),
             ("limits.page_size_default", limits.page_size_default),
             ("limits.plans", limits.plans),
+            ("changes.most", self.changes.most as usize),
         ];
         if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(Error::usage(format!("setting `{name}` must be at least 1")));
@@ -234,6 +248,7 @@ impl Written {
             log: self.log,
             audit: self.audit,
             mail,
+            changes: self.changes,
             clock: self.clock,
             durable: true,
         })

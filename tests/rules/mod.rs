@@ -1,6 +1,7 @@
 //! The rules of `policies/README.md`, each tried by the seats that it speaks of. The operator's seat sees
 //! everything and says what is there; the rule says what of it another seat must see.
 
+mod answers;
 mod cases;
 mod customers;
 mod demand;
@@ -34,6 +35,7 @@ const LINDNER: &str = "lindner/partner_planner";
 
 pub fn tests() -> Vec<Test> {
     [
+        answers::tests(),
         cases::tests(),
         customers::tests(),
         demand::tests(),

@@ -30,6 +30,7 @@ fn expand(input: &DeriveInput) -> syn::Result<Tokens> {
         table.ok_or_else(|| syn::Error::new_spanned(&input.ident, "`#[sea_orm(table_name = …)]` is missing"))?;
 
     let (mut name, mut plural, mut scope, mut demand, mut owner) = (None, None, None, None, None);
+    let mut closed = false;
     let mut memberships = Vec::new();
     for attr in input.attrs.iter().filter(|a| a.path().is_ident("catalogue")) {
         attr.parse_nested_meta(|meta| {
@@ -46,8 +47,12 @@ fn expand(input: &DeriveInput) -> syn::Result<Tokens> {
                 demand = Some(meta.value()?.parse::<Expr>()?);
             } else if meta.path.is_ident("membership") {
                 memberships.push(meta.value()?.parse::<Expr>()?);
+            } else if meta.path.is_ident("closed") {
+                closed = true;
             } else {
-                return Err(meta.error("expected `name`, `plural`, `owner`, `scope`, `demand` or `membership`"));
+                return Err(
+                    meta.error("expected `name`, `plural`, `owner`, `scope`, `demand`, `membership` or `closed`")
+                );
             }
             Ok(())
         })?;
@@ -71,6 +76,7 @@ fn expand(input: &DeriveInput) -> syn::Result<Tokens> {
                 demand: #demand,
                 owner: #owner,
                 memberships: &[#(#memberships),*],
+                closed: #closed,
                 fields: &[#(#fields),*],
             };
         }
@@ -87,9 +93,14 @@ fn field(field: &syn::Field) -> syn::Result<Tokens> {
     let ident = field.ident.as_ref().ok_or_else(|| syn::Error::new_spanned(field, "fields have names"))?;
     let column = ident.to_string();
     let (kind, optional) = kind(&field.ty)?;
+    let small = {
+        let ty = &field.ty;
+        quote!(#ty).to_string().contains("i16")
+    };
     // a field that nobody classified is internal
     let mut class = quote!(Int);
     let (mut to, mut many, mut code, mut unit) = (quote!(None), quote!(None), quote!(None), quote!(None));
+    let mut filled = quote!(None);
     let (mut groups, mut one_of) = (Vec::<LitStr>::new(), Vec::<LitStr>::new());
     for attr in field.attrs.iter().filter(|a| a.path().is_ident("field")) {
         attr.parse_nested_meta(|meta| {
@@ -115,9 +126,26 @@ fn field(field: &syn::Field) -> syn::Result<Tokens> {
                 }
                 "groups" => groups = words(meta.value()?.parse()?),
                 "one_of" => one_of = words(meta.value()?.parse()?),
+                "filled" => {
+                    let value: LitStr = meta.value()?.parse()?;
+                    let what = match value.value().as_str() {
+                        "created_at" => quote!(CreatedAt),
+                        "created_by" => quote!(CreatedBy),
+                        "changed_at" => quote!(ChangedAt),
+                        "changed_by" => quote!(ChangedBy),
+                        "version" => quote!(Version),
+                        _ => {
+                            return Err(syn::Error::new_spanned(
+                                value,
+                                "expected `created_at`, `created_by`, `changed_at`, `changed_by` or `version`",
+                            ));
+                        }
+                    };
+                    filled = quote!(Some(crate::meta::Filled::#what));
+                }
                 _ => {
                     return Err(meta.error(
-                        "expected a class (PUB, SHR, INT, PER, SEC), `to`, `many`, `code`, `unit`, `groups` or `one_of`",
+                        "expected a class (PUB, SHR, INT, PER, SEC), `to`, `many`, `code`, `unit`, `groups`, `one_of` or `filled`",
                     ));
                 }
             }
@@ -130,6 +158,7 @@ fn field(field: &syn::Field) -> syn::Result<Tokens> {
             column: #column,
             kind: crate::meta::Kind::#kind,
             optional: #optional,
+            small: #small,
             class: crate::meta::Class::#class,
             groups: &[#(#groups),*],
             to: #to,
@@ -137,6 +166,7 @@ fn field(field: &syn::Field) -> syn::Result<Tokens> {
             code: #code,
             unit: #unit,
             one_of: &[#(#one_of),*],
+            filled: #filled,
             doc: #doc,
         }
     })

@@ -26,7 +26,7 @@ use super::{
     scope::in_force,
     trace::{Part, Parts, Trace},
     treat::Treatment,
-    view::{FieldView, TypeView, View, ViewClass},
+    view::{FieldView, TypeView, View, ViewClass, Writes},
 };
 use crate::{
     catalogue::{CATALOGUE, Field, Type, TypeId, pascal},
@@ -223,15 +223,6 @@ pub fn ceiling(rules: &Rules, seat: &Seat, facts: &Facts) -> Result<Vec<TypeView
     Compiler { open: true, ..Compiler::new(rules, seat, facts)? }.types()
 }
 
-/// The fields that can be seen at all; with any of them goes the key.
-pub fn visible(ty: &TypeView) -> BTreeSet<usize> {
-    let mut all: BTreeSet<usize> = (1..ty.fields.len()).filter(|f| !ty.fields[*f].is_hidden()).collect();
-    if !all.is_empty() {
-        all.insert(0);
-    }
-    all
-}
-
 impl<'a> Compiler<'a> {
     fn new(rules: &'a Rules, seat: &Seat, facts: &'a Facts) -> Result<Self, Refusal> {
         let asker = Asker::new(rules, facts.organisation, &facts.attributes, &facts.kinds, &[&seat.role])
@@ -246,7 +237,7 @@ impl<'a> Compiler<'a> {
 
     fn view(&mut self, seat: &Seat, facts: &Facts) -> Result<View, Refusal> {
         let types = self.types()?;
-        let class = ViewClass(Arc::new(types.iter().map(visible).collect()));
+        let class = ViewClass::of(&types);
         let slug = match facts.attributes.get("slug") {
             Some(Value::String(Some(slug))) => slug.to_string(),
             _ => facts.organisation.to_string(),
@@ -313,7 +304,36 @@ impl<'a> Compiler<'a> {
             }
         }
         view.agreements = std::mem::take(&mut self.deciding);
+        view.writes = self.writes(ty)?;
         Ok(view)
+    }
+
+    fn writes(&mut self, ty: &Type) -> Result<Writes, Refusal> {
+        let rules = &self.rules.writes[ty.id.0];
+        let mut writes = Writes::none(ty);
+        for (class, slot) in [(&rules.create, &mut writes.create), (&rules.delete, &mut writes.delete)] {
+            if let Some(class) = class {
+                *slot = self.permitted(ty.id, class)?;
+            }
+        }
+        for class in &rules.fields {
+            let p = self.permitted(ty.id, class)?;
+            class.fields.iter().for_each(|field| writes.fields[*field] = p.clone());
+        }
+        Ok(writes)
+    }
+
+    /// In which rows the action is permitted. A policy that shows a field treated permits no write of it.
+    fn permitted(&mut self, ty: TypeId, class: &FieldClass) -> Result<Arc<Pred>, Refusal> {
+        let Some(left) = self.left(ty, class)? else { return Ok(never()) };
+        let mut any = |left: &[Remains<'_>]| {
+            let full: Vec<_> = left.iter().filter(|(r, _)| r.shown == Shown::As(Treatment::Full)).cloned().collect();
+            Ok(or(self.parts(ty, &full)?.into_iter().map(|part| part.condition)))
+        };
+        let (permits, legal) = (any(&left.permits)?, any(&left.legal)?);
+        let forbid = or(self.parts(ty, &left.forbids)?.into_iter().map(|part| part.condition));
+        let permits = if self.open { always() } else { permits };
+        Ok(tidy(&or([and([permits, not(forbid)]), legal])))
     }
 
     fn left<'r>(&self, ty: TypeId, class: &'r FieldClass) -> Result<Option<Left<'r>>, Refusal> {

@@ -75,6 +75,7 @@ pub struct FieldRow {
 pub struct Delegated {
     /// Names of types.
     pub types: Vec<String>,
+    pub can_write: bool,
     pub from: Instant,
     pub until: Instant,
 }
@@ -220,8 +221,13 @@ async fn delegated(tx: &DatabaseTransaction, from: Uuid, to: Uuid) -> Result<Vec
         .await?;
     let people = principal::Entity::find().filter(principal::Column::Id.is_in([from, to])).all(tx).await?;
     let colleagues = people.len() == 2 && people[0].organisation_id == people[1].organisation_id;
-    let rows = rows.into_iter().filter(|d| counts(d, colleagues));
-    Ok(rows.map(|d| Delegated { types: names(&d.object_types), from: d.valid_from, until: d.valid_to }).collect())
+    let delegated = |d: delegation::Model| Delegated {
+        types: names(&d.object_types),
+        can_write: d.can_write,
+        from: d.valid_from,
+        until: d.valid_to,
+    };
+    Ok(rows.into_iter().filter(|d| counts(d, colleagues)).map(delegated).collect())
 }
 
 /// To somebody of another organisation only what the host has agreed to.

@@ -1,7 +1,11 @@
 //! The gate: compiled views by seat, kept until the policies, the shared data or the time make them
 //! stale. Cheap to ask: a look-up and two comparisons.
 
-use std::{convert::Infallible, path::PathBuf, sync::Arc};
+use std::{
+    convert::Infallible,
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
 
 use arc_swap::ArcSwap;
 use entities::Instant;
@@ -14,10 +18,12 @@ use super::{
     connect::{Db, Dialect},
     facts::Facts,
     joint,
+    log::Heads,
     read::{Pace, Rows, Session},
     roster::{self, Caller, Origin, Place, Seat},
     select::{Binding, Statement},
     view::View,
+    write::Keys,
 };
 use crate::{
     catalogue::Type,
@@ -39,13 +45,17 @@ pub struct Gate {
     turns: Cache<Seat, Arc<Mutex<()>>>,
     /// The views of callers in the place of others.
     joint: Cache<(Arc<Seat>, Uuid, Arc<Place>), Arc<View>>,
+    /// Watched from the moment that somebody waits for changes.
+    pub(super) heads: OnceLock<Heads>,
+    pub(super) keys: Keys,
 }
 
 impl Gate {
     pub async fn open(db: Db, folder: Option<PathBuf>, clock: Clock) -> Result<Self> {
         let rules = Rules::load(folder.as_deref())?;
         let (views, turns, joint) = (Cache::new(VIEWS), Cache::new(VIEWS), Cache::new(JOINT_VIEWS));
-        Ok(Gate { db, clock, folder, rules: ArcSwap::from_pointee(rules), views, turns, joint })
+        let (rules, heads) = (ArcSwap::from_pointee(rules), OnceLock::new());
+        Ok(Gate { db, clock, folder, rules, views, turns, joint, heads, keys: Keys::default() })
     }
 
     pub fn rules(&self) -> Arc<Rules> {
@@ -210,6 +220,10 @@ impl Gate {
 
     pub fn now(&self) -> Instant {
         self.clock.now()
+    }
+
+    pub(super) fn new_id(&self) -> Uuid {
+        self.clock.id()
     }
 
     /// A place to run the statements of one request, which see one state of the data if asked.

@@ -1,5 +1,6 @@
 //! A view through two pairs of eyes: an operator looks as another seat would, or a deputy acts for
-//! somebody. It is the meeting of two views, so it never shows more than both, and it only reads.
+//! somebody. It is the meeting of two views, so it never shows more than both. An operator only reads; a deputy
+//! writes what was handed over for writing, if it is not forbidden to it and permitted to the other.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -7,12 +8,12 @@ use entities::Instant;
 use uuid::Uuid;
 
 use super::{
-    compile::{self, Glass, visible},
+    compile::{self, Glass},
     facts::{Delegated, Facts},
     pred::{Pred, Term, Val, and, given, never, not, or, tidy},
     roster::Caller,
     treat::Treatment,
-    view::{Edges, FieldView, Held, TypeView, View, ViewClass},
+    view::{Edges, FieldView, Held, TypeView, View, ViewClass, Writes},
 };
 use crate::{
     catalogue::{CATALOGUE, Type},
@@ -41,15 +42,20 @@ pub fn compile(rules: &Rules, caller: &Caller, both: Both, now: Instant) -> Resu
     }
     let other = compile::through(rules, &place.seat, &theirs, Glass::Whole)?;
     let (me, them) = (caller.principal, place.principal);
-    let mut types: Vec<TypeView> = mine.types.iter().zip(&other.types).map(|(a, b)| meet((a, me), (b, them))).collect();
+    let mut types: Vec<TypeView> =
+        CATALOGUE.types.iter().map(|ty| meet(ty, (mine.of(ty.id), me), (other.of(ty.id), them))).collect();
     if !mine.operator {
         // of what is delegated the deputy holds whatever is not forbidden to it
         let open = compile::ceiling(rules, &caller.seat, &own)?;
         for ty in CATALOGUE.types.iter().filter(|ty| delegated.iter().any(|d| d.names(ty))) {
-            types[ty.id.0] = meet((&open[ty.id.0], me), (&other.types[ty.id.0], them));
+            let (open, theirs) = (&open[ty.id.0], &other.types[ty.id.0]);
+            types[ty.id.0] = meet(ty, (open, me), (theirs, them));
+            if delegated.iter().any(|d| d.can_write && d.names(ty)) {
+                types[ty.id.0].writes = by_both((&open.writes, me), (&theirs.writes, them));
+            }
         }
     }
-    let class = ViewClass(Arc::new(types.iter().map(visible).collect()));
+    let class = ViewClass::of(&types);
     Ok(Some(View {
         id: View::next_id(),
         name: other.name,
@@ -90,7 +96,7 @@ fn together(mine: &[Held], me: Uuid, theirs: &[Held], them: Uuid) -> Vec<Held> {
 
 /// Rows that both see some of, each field as both would show it. Each view comes with its person: what
 /// speaks of whoever asks means that one.
-fn meet((a, me): (&TypeView, Uuid), (b, them): (&TypeView, Uuid)) -> TypeView {
+fn meet(ty: &Type, (a, me): (&TypeView, Uuid), (b, them): (&TypeView, Uuid)) -> TypeView {
     let both = and([named(&a.row, me), named(&b.row, them)]);
     let fields: Vec<FieldView> = a.fields.iter().zip(&b.fields).map(|(a, b)| field((a, me), (b, them))).collect();
     let some = or(fields.iter().map(FieldView::access));
@@ -100,7 +106,22 @@ fn meet((a, me): (&TypeView, Uuid), (b, them): (&TypeView, Uuid)) -> TypeView {
         FieldView { levels: left.filter(|(p, _)| !p.is_never()).collect() }
     });
     let agreements = a.agreements.union(&b.agreements).copied().collect();
-    TypeView { fields: fields.collect(), row: row.clone(), agreements, looks: BTreeSet::new() }
+    TypeView {
+        fields: fields.collect(),
+        row: row.clone(),
+        agreements,
+        looks: BTreeSet::new(),
+        writes: Writes::none(ty),
+    }
+}
+
+fn by_both((a, me): (&Writes, Uuid), (b, them): (&Writes, Uuid)) -> Writes {
+    let both = |a, b| tidy(&and([named(a, me), named(b, them)]));
+    Writes {
+        create: both(&a.create, &b.create),
+        delete: both(&a.delete, &b.delete),
+        fields: a.fields.iter().zip(&b.fields).map(|(a, b)| both(a, b)).collect(),
+    }
 }
 
 /// The first level of each view that holds decides; together the first pair does.

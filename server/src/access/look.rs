@@ -52,8 +52,8 @@ pub struct Open {
 }
 
 impl Gate {
-    /// Opens the field to the caller until the instant that is given back.
-    pub async fn break_glass(&self, post: &Post, caller: &Caller, look: &Look<'_>) -> Result<Instant> {
+    /// Opens the field to the caller, and gives the key of the look.
+    pub async fn break_glass(&self, post: &Post, caller: &Caller, look: &Look<'_>) -> Result<Uuid> {
         let now = self.now();
         if caller.place.is_some() {
             return Err(Error::forbidden("a look is taken by oneself, leave `X-Entente-As` out"));
@@ -80,7 +80,6 @@ impl Gate {
                 "nobody can be told: the row has no owner but you, set `privacyContact` of your organisation".into(),
             )
         })?;
-        let ends = Instant(now.0 + LASTS);
         let opened = break_glass::Model {
             id: self.clock.id(),
             principal_id: caller.principal,
@@ -89,7 +88,7 @@ impl Gate {
             field: look.field.into(),
             reason: reason.into(),
             opened_at: now,
-            ends_at: ends,
+            ends_at: Instant(now.0 + LASTS),
         };
         let line = Line {
             id: self.clock.id(),
@@ -107,12 +106,13 @@ impl Gate {
             agreement: None,
             reason: Some(reason.into()),
         };
+        let key = opened.id;
         let told = letter(self.clock.id(), recipient, &me, &opened, look.id);
         let db = self.db.clone();
         // SQLite works on the thread that asks, and may wait for another writer
         let work = tokio::task::spawn_blocking(move || Handle::current().block_on(write(&db, opened, line, told)));
         work.await.map_err(|_| Error::internal("writing a look broke off"))??;
-        Ok(ends)
+        Ok(key)
     }
 
     /// The row is there, its field is hidden or treated, and a policy lets it be opened.

@@ -10,6 +10,7 @@ mod guess;
 mod joint;
 pub mod key;
 pub mod load;
+pub mod log;
 pub mod look;
 pub mod memory;
 pub mod moments;
@@ -25,6 +26,7 @@ pub mod trace;
 mod treat;
 mod url;
 pub mod view;
+pub mod write;
 
 pub use compile::dry;
 pub use convert::NotSql;

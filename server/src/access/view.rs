@@ -1,6 +1,7 @@
 //! The compiled access view of a seat: what every door asks. Part 1 the rows, part 2 the columns,
 //! part 3 how they are shown, part 4 what forbids and legal permits leave of it (all three are
-//! folded into the conditions). Part 5 is `edges` and the moments inside the conditions.
+//! folded into the conditions). Part 5 is `edges` and the moments inside the conditions. Part 7 is what may
+//! be written, as conditions on the row before and after.
 
 use std::{
     collections::BTreeSet,
@@ -15,11 +16,11 @@ use ipnet::IpNet;
 use uuid::Uuid;
 
 use super::{
-    pred::{Pred, or},
+    pred::{Pred, never, or},
     roster::{Caller, Origin, Seat},
     treat::Treatment,
 };
-use crate::catalogue::{CATALOGUE, Type, TypeId};
+use crate::catalogue::{CATALOGUE, Field, Type, TypeId};
 
 #[derive(Debug)]
 pub struct View {
@@ -110,6 +111,22 @@ pub struct TypeView {
     pub agreements: BTreeSet<Uuid>,
     /// Fields that are shown to whoever has opened them.
     pub looks: BTreeSet<usize>,
+    pub writes: Writes,
+}
+
+/// In which rows policies permit to write. Whoever writes must see the row as well, and read the field in full.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Writes {
+    pub create: Arc<Pred>,
+    pub delete: Arc<Pred>,
+    /// To change a field, for each of the type's.
+    pub fields: Vec<Arc<Pred>>,
+}
+
+impl Writes {
+    pub fn none(ty: &Type) -> Self {
+        Writes { create: never(), delete: never(), fields: vec![never(); ty.fields.len()] }
+    }
 }
 
 /// How a field is shown in a row of the view, fullest first: the first level whose condition holds
@@ -119,9 +136,24 @@ pub struct FieldView {
     pub levels: Vec<(Arc<Pred>, Treatment)>,
 }
 
-/// Per type the fields that can be seen, as indices.
+/// What a seat's schema is made of: per type the fields that can be seen, as indices, and what can be written.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct ViewClass(pub Arc<Vec<BTreeSet<usize>>>);
+pub struct ViewClass(Arc<Vec<TypeClass>>);
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct TypeClass {
+    seen: BTreeSet<usize>,
+    writable: Writable,
+}
+
+/// What of a type can be written in some row.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Writable {
+    /// What a new row can be given; empty if none can be made.
+    pub create: BTreeSet<usize>,
+    pub update: BTreeSet<usize>,
+    pub delete: bool,
+}
 
 impl View {
     pub(super) fn next_id() -> u64 {
@@ -134,7 +166,7 @@ impl View {
     }
 
     pub fn sees_type(&self, ty: TypeId) -> bool {
-        !self.class.0[ty.0].is_empty()
+        self.class.sees_type(ty)
     }
 
     pub fn sees(&self, ty: TypeId, field: usize) -> bool {
@@ -164,22 +196,65 @@ impl View {
 impl ViewClass {
     /// Everything: the schema that is checked in.
     pub fn whole() -> Self {
-        ViewClass(Arc::new(CATALOGUE.types.iter().map(|t| (0..t.fields.len()).collect()).collect()))
+        let class = |ty: &Type| {
+            let fields: BTreeSet<usize> = ty.writable().map(|(i, _)| i).collect();
+            let writable = Writable { create: creatable(ty, &fields), update: fields, delete: !ty.closed };
+            TypeClass { seen: (0..ty.fields.len()).collect(), writable }
+        };
+        ViewClass(Arc::new(CATALOGUE.types.iter().map(class).collect()))
+    }
+
+    pub fn of(types: &[TypeView]) -> Self {
+        let seen: Vec<BTreeSet<usize>> = types.iter().map(TypeView::visible).collect();
+        let writable = |(ty, view): (&Type, &TypeView)| {
+            let known = |field: &Field| field.to.is_none_or(|to| !seen[to.0].is_empty());
+            // nobody overwrites what it can only see treated
+            let read = |i: usize| view.fields[i].levels.iter().any(|(_, shown)| *shown == Treatment::Full);
+            let fields: BTreeSet<usize> = ty.writable().filter(|(i, f)| read(*i) && known(f)).map(|(i, _)| i).collect();
+            let seen = !seen[ty.id.0].is_empty();
+            Writable {
+                create: if view.writes.create.is_never() { BTreeSet::new() } else { creatable(ty, &fields) },
+                update: fields.into_iter().filter(|i| !view.writes.fields[*i].is_never()).collect(),
+                delete: seen && !view.writes.delete.is_never(),
+            }
+        };
+        let writable: Vec<Writable> = CATALOGUE.types.iter().zip(types).map(writable).collect();
+        let class = |(seen, writable): (BTreeSet<usize>, Writable)| TypeClass { seen, writable };
+        ViewClass(Arc::new(seen.iter().cloned().zip(writable).map(class).collect()))
     }
 
     pub fn sees_type(&self, ty: TypeId) -> bool {
-        !self.0[ty.0].is_empty()
+        !self.0[ty.0].seen.is_empty()
     }
 
     pub fn sees(&self, ty: TypeId, field: usize) -> bool {
-        self.0[ty.0].contains(&field)
+        self.0[ty.0].seen.contains(&field)
     }
+
+    pub fn writable(&self, ty: TypeId) -> &Writable {
+        &self.0[ty.0].writable
+    }
+}
+
+/// What a new row can be given, unless something that it needs is not among it.
+fn creatable(ty: &Type, fields: &BTreeSet<usize>) -> BTreeSet<usize> {
+    let mut needed = ty.fields.iter().enumerate().skip(1).filter(|(_, f)| !f.optional && f.filled.is_none());
+    if needed.all(|(i, _)| fields.contains(&i)) { fields.clone() } else { BTreeSet::new() }
 }
 
 impl TypeView {
     pub fn hidden(ty: &Type) -> Self {
         let fields = vec![FieldView::default(); ty.fields.len()];
-        TypeView { row: super::pred::never(), fields, agreements: BTreeSet::new(), looks: BTreeSet::new() }
+        TypeView { row: never(), fields, agreements: BTreeSet::new(), looks: BTreeSet::new(), writes: Writes::none(ty) }
+    }
+
+    /// The fields that can be seen at all; with any of them goes the key.
+    pub fn visible(&self) -> BTreeSet<usize> {
+        let mut all: BTreeSet<usize> = (1..self.fields.len()).filter(|f| !self.fields[*f].is_hidden()).collect();
+        if !all.is_empty() {
+            all.insert(0);
+        }
+        all
     }
 }
 

@@ -12,7 +12,7 @@ use entities::meta::Class;
 use tokio::{runtime::Handle, sync::oneshot, time};
 use uuid::Uuid;
 
-pub use chain::{Verified, append, verify};
+pub use chain::{Verified, append, linked, verify};
 pub use line::Line;
 
 use self::{
@@ -211,6 +211,35 @@ impl Audit {
             line.write(&mut lines).map_err(|cause| unwritable(&self.journal, &cause.into()))?;
         }
         self.journal.append(&lines).map_err(|cause| unwritable(&self.journal, &cause))
+    }
+
+    /// The line of a write, which goes into the table in the transaction that writes; none if the log is off.
+    pub fn written(
+        &self,
+        who: Who,
+        view: &View,
+        ty: TypeId,
+        row: Uuid,
+        fields: impl Iterator<Item = usize>,
+    ) -> Option<Line> {
+        let ty = CATALOGUE.ty(ty);
+        let mut agreements = view.of(ty.id).agreements.iter();
+        self.enabled.then(|| Line {
+            id: self.clock.id(),
+            at: self.clock.now().0,
+            principal: Some(who.principal),
+            organisation: Some(who.organisation),
+            on_behalf_of: who.on_behalf_of,
+            action: "write".into(),
+            object_type: ty.name.into(),
+            object_id: Some(row),
+            fields: Some(fields.map(|field| ty.fields[field].name.as_str()).collect()),
+            rows: Some(1),
+            decision: "allow".into(),
+            policy_version: format!("{:016x}", view.policies),
+            agreement: agreements.next().copied().filter(|_| agreements.next().is_none()),
+            reason: None,
+        })
     }
 
     /// Moves every line that waits into the table, those that a dead process left behind included.

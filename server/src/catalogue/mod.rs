@@ -9,7 +9,7 @@ mod value;
 
 use std::{collections::HashMap, sync::LazyLock};
 
-use entities::meta::{Class, Demand, EntityDef, Holder, Kind, Membership, Scope};
+use entities::meta::{Class, Demand, EntityDef, Filled, Holder, Kind, Membership, Scope};
 
 pub use names::{camel, pascal, screaming};
 pub use value::Value;
@@ -47,6 +47,8 @@ pub struct Type {
     /// The path to the person who answers for a row.
     pub owner: Option<&'static str>,
     pub memberships: &'static [Membership],
+    /// Nobody but the hub writes its rows.
+    pub closed: bool,
 }
 
 #[derive(Debug)]
@@ -56,12 +58,14 @@ pub struct Field {
     pub column: &'static str,
     pub kind: Kind,
     pub optional: bool,
+    pub small: bool,
     pub class: Class,
     pub groups: &'static [&'static str],
     pub to: Option<TypeId>,
     pub code: Option<&'static str>,
     pub unit: Option<&'static str>,
     pub one_of: &'static [&'static str],
+    pub filled: Option<Filled>,
     pub doc: &'static str,
 }
 
@@ -124,12 +128,14 @@ impl Type {
             column: f.column,
             kind: f.kind,
             optional: f.optional,
+            small: f.small,
             class: f.class,
             groups: f.groups,
             to: f.to.map(|to| by_name[to]),
             code: f.code,
             unit: f.unit,
             one_of: f.one_of,
+            filled: f.filled,
             doc: f.doc,
         });
         Type {
@@ -144,7 +150,20 @@ impl Type {
             demand: def.demand,
             owner: def.owner,
             memberships: def.memberships,
+            closed: def.closed,
         }
+    }
+
+    /// The fields that somebody can be permitted to write: not the key, and not what the hub fills.
+    pub fn writable(&self) -> impl Iterator<Item = (usize, &Field)> {
+        let open = self.fields.iter().enumerate().skip(1).filter(|_| !self.closed);
+        // a key that points at no entity of the catalogue has no id that could be given
+        open.filter(|(_, f)| f.filled.is_none() && (f.kind != Kind::Id || f.to.is_some()))
+    }
+
+    /// The field that counts the writes of a row.
+    pub fn version(&self) -> Option<usize> {
+        self.fields.iter().position(|f| f.filled == Some(Filled::Version))
     }
 
     pub fn field(&self, name: &str) -> Option<&Field> {

@@ -174,6 +174,10 @@ impl Document {
         Ok(self.definition()?.node.ty == OperationType::Query)
     }
 
+    pub fn is_mutation(&self) -> Result<bool> {
+        Ok(self.definition()?.node.ty == OperationType::Mutation)
+    }
+
     fn read_variables(&mut self) -> Result<()> {
         let definition = self.definition()?.node.clone();
         let (mut roles, mut bound) = (BTreeMap::new(), HashSet::new());

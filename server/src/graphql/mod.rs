@@ -8,6 +8,7 @@ mod group;
 mod ids;
 mod json;
 pub mod model;
+mod mutation;
 mod page;
 mod plan;
 mod run;
@@ -290,7 +291,7 @@ async fn try_answer(app: &Arc<App>, caller: &Caller, mut request: Request) -> st
 async fn attempt(
     app: &App,
     caller: &Caller,
-    view: &View,
+    view: &Arc<View>,
     request: &mut Request,
     now: entities::Instant,
     paid: &mut u32,
@@ -316,6 +317,9 @@ async fn attempt(
         validate(&*engine.schema(class, &view.class)?, &document, request).await?;
         let key = DocumentKey { class, query: request.query.clone(), operation: request.operation_name.clone() };
         engine.documents.insert(key, document.clone());
+    }
+    if document.is_mutation()? {
+        return mutation::answer(app, caller, view, &document, &request.variables).await.map(Some);
     }
     let codec = engine.codec(view.seat.organisation);
     let shape = shape(&document, &request.variables, &codec);
@@ -351,12 +355,17 @@ async fn attempt(
     };
     let Some(answer) = run::run(&run).await? else { return Ok(None) };
     // the last thing before the answer leaves: what cannot be logged is not handed out
+    record(app, caller, &plan, &answer, now).await?;
+    Ok(Some(answer.into_body()))
+}
+
+/// Notes what an answer holds, with the looks by which it may have been read.
+async fn record(app: &App, caller: &Caller, plan: &Plan, answer: &run::Answered, now: entities::Instant) -> Result<()> {
     let looks = match plan.reads.iter().any(Read::is_looked) && caller.place.is_none() {
         true => app.gate.open_looks(caller.principal, now).await?,
         false => Vec::new(),
     };
-    app.audit.record_looking(caller.into(), Action::Read, &plan.reads, &looks, |ty| answer.delivered[ty.0])?;
-    Ok(Some(answer.body))
+    app.audit.record_looking(caller.into(), Action::Read, &plan.reads, &looks, |ty| answer.delivered[ty.0])
 }
 
 fn shape(document: &Document, variables: &Map<String, Json>, codec: &Codec) -> Vec<u8> {

@@ -154,6 +154,68 @@ pub fn scalar_filter(ty: &Type, index: usize, field: &Field) -> Option<String> {
     (field.kind != Kind::Json).then(|| format!("{}Filter", scalar_name(ty, index, field)))
 }
 
+/// A mutation of the catalogue's own.
+#[derive(Clone, Copy, Debug)]
+pub struct Mutation {
+    pub ty: &'static Type,
+    pub doing: Doing,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doing {
+    Create,
+    Update,
+    Delete,
+    /// Opens a hidden field, and makes the look that says so.
+    Open,
+}
+
+impl Mutation {
+    /// `updateCustomer`
+    pub fn name(self) -> String {
+        let word = match self.doing {
+            Doing::Create => "create",
+            Doing::Update => "update",
+            Doing::Delete => "delete",
+            Doing::Open => return camel("break_glass"),
+        };
+        format!("{word}{}", self.ty.name)
+    }
+
+    /// `UpdateCustomerInput`, `UpdateCustomerPayload`
+    pub fn part(self, word: &str) -> String {
+        format!("{}{word}", pascal(&self.name()))
+    }
+
+    /// The fields that its input has.
+    pub fn fields(self, class: &ViewClass) -> impl Iterator<Item = (usize, &'static Field)> {
+        let writable = class.writable(self.ty.id);
+        let fields = match self.doing {
+            Doing::Create => writable.create.clone(),
+            Doing::Update => writable.update.clone(),
+            Doing::Delete | Doing::Open => Default::default(),
+        };
+        fields.into_iter().map(move |i| (i, &self.ty.fields[i]))
+    }
+}
+
+/// What a class of views may write.
+pub fn mutations(class: &ViewClass) -> impl Iterator<Item = Mutation> {
+    CATALOGUE.types.iter().flat_map(move |ty| {
+        let writable = class.writable(ty.id);
+        let all = [
+            (Doing::Create, !writable.create.is_empty()),
+            (Doing::Update, !writable.update.is_empty()),
+            (Doing::Delete, writable.delete),
+        ];
+        let all = all.into_iter().chain([(Doing::Open, ty.name == LOOK && class.sees_type(ty.id))]);
+        all.filter(|(_, may)| *may).map(move |(doing, _)| Mutation { ty, doing })
+    })
+}
+
+/// The type of looks: who sees its own can take one.
+const LOOK: &str = "BreakGlass";
+
 pub fn aggregate_field(ty: &Type) -> String {
     format!("{}Aggregate", ty.singular())
 }

@@ -91,7 +91,8 @@ pub enum Root {
         /// The type whose rows are in the groups, and those that keys come from.
         types: Vec<TypeId>,
     },
-    Viewer(Vec<(String, Root)>),
+    /// An object that is no row: the viewer, what a mutation gives.
+    Parts(Vec<(String, Root)>),
     Null,
 }
 

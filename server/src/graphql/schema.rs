@@ -7,22 +7,25 @@ use async_graphql::dynamic::{
 };
 use entities::meta::Kind;
 
-use super::model::{self, Shown};
+use super::{
+    model::{self, Shown},
+    mutation,
+};
 use crate::{
     access::ViewClass,
     catalogue::{Field as Column, Type},
     error::{Error, Result},
 };
 
-fn field(name: impl Into<String>, ty: TypeRef) -> Field {
+pub fn field(name: impl Into<String>, ty: TypeRef) -> Field {
     Field::new(name, ty, |_| FieldFuture::Value(None))
 }
 
-fn named(name: impl Into<String>) -> TypeRef {
+pub fn named(name: impl Into<String>) -> TypeRef {
     TypeRef::named(name.into())
 }
 
-fn required(name: impl Into<String>) -> TypeRef {
+pub fn required(name: impl Into<String>) -> TypeRef {
     TypeRef::named_nn(name.into())
 }
 
@@ -69,7 +72,10 @@ pub fn build(class: &ViewClass) -> Result<Schema> {
     }
     query = query.field(field("viewer", named("Viewer")).description("Who asks, and what it may see."));
     parts.extend(viewer(class));
-    let mut schema: SchemaBuilder = Schema::build("Query", None, None).disable_suggestions();
+    let writes = mutation::schema(class);
+    let root = (!writes.is_empty()).then_some(mutation::ROOT);
+    parts.extend(writes);
+    let mut schema: SchemaBuilder = Schema::build("Query", root, None).disable_suggestions();
     for part in parts {
         schema = schema.register(part);
     }
@@ -93,10 +99,15 @@ fn viewer(class: &ViewClass) -> Vec<AnyType> {
         .item(EnumItem::new("FULL").description("As it is, in every row of the view."))
         .item(EnumItem::new("TREATED").description("Shortened, masked or rounded."))
         .item(EnumItem::new("CONDITIONAL").description("Depends on the row: null where hidden."));
-    let field_right =
-        Object::new("FieldRight").field(field("field", required("String"))).field(field("access", required("Access")));
-    let right =
-        Object::new("TypeRight").field(field("type", required("String"))).field(field("fields", list("FieldRight")));
+    let field_right = Object::new("FieldRight")
+        .field(field("field", required("String")))
+        .field(field("access", required("Access")))
+        .field(field("writable", required("Boolean")).description("May be changed, in some rows at least."));
+    let right = Object::new("TypeRight")
+        .field(field("type", required("String")))
+        .field(field("fields", list("FieldRight")))
+        .field(field("create", required("Boolean")).description("Rows may be made."))
+        .field(field("delete", required("Boolean")).description("Rows may be deleted, some at least."));
     vec![viewer.into(), access.into(), field_right.into(), right.into()]
 }
 

@@ -44,7 +44,7 @@ pub fn compile<'a>(compiler: &mut Compiler<'a>, wanted: &Wanted<'a>) -> Result<(
         };
         parts.push((key.clone(), root));
     }
-    Ok((Root::Viewer(parts), cost))
+    Ok((Root::Parts(parts), cost))
 }
 
 fn rights<'a>(compiler: &Compiler<'a>, view: &View, wanted: &Wanted<'a>) -> Result<Vec<u8>> {
@@ -58,6 +58,8 @@ fn rights<'a>(compiler: &Compiler<'a>, view: &View, wanted: &Wanted<'a>) -> Resu
             out.push(b':');
             match wanted.field.name.node.as_str() {
                 "type" => json::string(ty.name, &mut out),
+                "create" => truth(!view.class.writable(ty.id).create.is_empty(), &mut out),
+                "delete" => truth(view.class.writable(ty.id).delete, &mut out),
                 "fields" => {
                     out.push(b'[');
                     for (i, field) in ty.fields.iter().enumerate().filter(|(i, _)| view.sees(ty.id, *i)) {
@@ -70,6 +72,7 @@ fn rights<'a>(compiler: &Compiler<'a>, view: &View, wanted: &Wanted<'a>) -> Resu
                             match wanted.field.name.node.as_str() {
                                 "field" => json::string(&field.name, &mut out),
                                 "access" => json::string(access(i, &view.of(ty.id).fields[i]), &mut out),
+                                "writable" => truth(view.class.writable(ty.id).update.contains(&i), &mut out),
                                 _ => json::string("FieldRight", &mut out),
                             }
                         }
@@ -84,6 +87,10 @@ fn rights<'a>(compiler: &Compiler<'a>, view: &View, wanted: &Wanted<'a>) -> Resu
     }
     out.push(b']');
     Ok(out)
+}
+
+fn truth(is: bool, out: &mut Vec<u8>) {
+    out.extend_from_slice(if is { b"true" } else { b"false" });
 }
 
 /// How a field is shown over all rows of the view.

@@ -1,6 +1,8 @@
 //! What one policy set shows and another does not, on a live database: per seat the types and fields, and
 //! how many rows and values come and go. Rows are compared as sets, by the database.
 
+mod writes;
+
 use std::{
     fmt::Write,
     path::{Path, PathBuf},
@@ -11,6 +13,7 @@ use entities::Instant;
 use serde::Serialize;
 use uuid::Uuid;
 
+use self::writes::WriteDiff;
 use super::{Rules, report, source};
 use crate::{
     access::{
@@ -53,6 +56,7 @@ pub struct TypeDiff {
     pub rows_gained: i64,
     pub rows_lost: i64,
     pub fields: Vec<FieldDiff>,
+    pub writes: Vec<WriteDiff>,
 }
 
 /// How a field is shown, in how many rows more or less fully than before. Rows that come or go count.
@@ -173,11 +177,13 @@ async fn of_seat(db: &Db, taken: &TakenSeat, old: &Rules, new: &Rules, now: Inst
 }
 
 fn differ(old: &TypeView, new: &TypeView) -> bool {
-    old.row != new.row || old.fields != new.fields
+    old.row != new.row || old.fields != new.fields || old.writes != new.writes
 }
 
 fn depends(view: &TypeView) -> bool {
-    is_personal(&view.row) || view.fields.iter().flat_map(|f| &f.levels).any(|(p, _)| is_personal(p))
+    let writes = [&view.writes.create, &view.writes.delete].into_iter().chain(&view.writes.fields);
+    let levels = view.fields.iter().flat_map(|f| &f.levels).map(|(p, _)| p);
+    writes.chain(levels).chain([&view.row]).any(|p| is_personal(p))
 }
 
 /// `None`: the two are written differently and show the same.
@@ -209,8 +215,9 @@ async fn compare(probe: &Probe, ty: &'static Type, old: &TypeView, new: &TypeVie
             fields.push(FieldDiff { field: &field.name, old: levels(was), new: levels(is), fuller, less });
         }
     }
-    let nothing = rows_gained == 0 && rows_lost == 0 && fields.is_empty();
-    Ok((!nothing).then_some(TypeDiff { ty: ty.name, rows_gained, rows_lost, fields }))
+    let writes = writes::compare(probe, ty, old, new).await?;
+    let nothing = rows_gained == 0 && rows_lost == 0 && fields.is_empty() && writes.is_empty();
+    Ok((!nothing).then_some(TypeDiff { ty: ty.name, rows_gained, rows_lost, fields, writes }))
 }
 
 /// `hidden`, `full`, `full or prefix:2`
@@ -231,10 +238,13 @@ impl FieldDiff {
 }
 
 impl Diff {
-    /// Whether anybody sees anything more than before.
+    /// Whether anybody sees anything more than before, or may write it.
     pub fn gains(&self) -> bool {
         let types = self.seats.iter().flat_map(|seat| &seat.types);
-        types.into_iter().any(|ty| ty.rows_gained > 0 || ty.fields.iter().any(FieldDiff::gains))
+        let more = |ty: &TypeDiff| {
+            ty.rows_gained > 0 || ty.fields.iter().any(FieldDiff::gains) || ty.writes.iter().any(WriteDiff::gains)
+        };
+        types.into_iter().any(more)
     }
 
     /// For a reviewer: what is gained stands first, and of what stays the same nothing is said.
@@ -299,5 +309,6 @@ impl TypeDiff {
         for (names, line, sign) in told {
             let _ = writeln!(out, "    {sign} {}  {line}", names.join(", "));
         }
+        self.writes.iter().for_each(|write| write.write(out));
     }
 }

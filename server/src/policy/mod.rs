@@ -28,7 +28,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     access::{NotSql, Treatment},
-    catalogue::{CATALOGUE, TypeId},
+    catalogue::{CATALOGUE, Field, Type, TypeId},
     error::{Error, Result},
 };
 
@@ -69,6 +69,21 @@ pub struct FieldClass {
     pub rules: Vec<Arc<Rule>>,
 }
 
+/// The ways to write rows of one type; none for a type that is closed.
+#[derive(Debug, Default)]
+pub struct Writes {
+    pub create: Option<FieldClass>,
+    pub delete: Option<FieldClass>,
+    /// By field, to change it.
+    pub fields: Vec<FieldClass>,
+}
+
+impl Writes {
+    pub fn all(&self) -> impl Iterator<Item = &FieldClass> {
+        self.create.iter().chain(&self.delete).chain(&self.fields)
+    }
+}
+
 #[derive(Debug)]
 pub struct Rules {
     pub schema: Schema,
@@ -77,6 +92,8 @@ pub struct Rules {
     pub classes: Vec<Vec<FieldClass>>,
     /// By type: the rules on taking its rows along, a class without fields.
     pub exports: Vec<FieldClass>,
+    /// What can be written, likewise.
+    pub writes: Vec<Writes>,
     /// Of the policy texts: a part of the key of every view.
     pub version: u64,
 }
@@ -93,8 +110,9 @@ impl Rules {
             Err(e) => return Err(vec![Refusal::new(Place::file("schema.cedarschema"), e.to_string())]),
         };
         let all = valid(&schema, Contents::Policies, files)?;
-        let (classes, exports) = (classes(&schema, &all), exports(&all));
-        let rules = Rules { classes, exports, schema, all, version: version(files) };
+        let sorted = Sorted::new(&schema, &all);
+        let (classes, writes, exports) = (sorted.reads(), sorted.writes(), sorted.exports());
+        let rules = Rules { classes, exports, writes, schema, all, version: version(files) };
         let refusals = check::uncompilable(&rules);
         if refusals.is_empty() { Ok(rules) } else { Err(refusals) }
     }
@@ -156,51 +174,77 @@ pub fn uid(ty: &str, id: &str) -> EntityUid {
     EntityUid::from_type_name_and_id(ty, cedar_policy::EntityId::new(id))
 }
 
-/// Fields whose actions have the same groups and that no policy names are one class: a view then
-/// needs one partial evaluation for all of them.
-fn classes(schema: &Schema, all: &[Arc<Rule>]) -> Vec<Vec<FieldClass>> {
-    let actions = schema.action_entities().unwrap_or_else(|_| cedar_policy::Entities::empty());
-    let ancestors =
-        |u: &EntityUid| -> BTreeSet<EntityUid> { actions.ancestors(u).into_iter().flatten().cloned().collect() };
-    let mut named: HashSet<EntityUid> = HashSet::new();
-    for rule in all {
-        match rule.policy.action_constraint() {
-            ActionConstraint::Any => {}
-            ActionConstraint::Eq(action) => drop(named.insert(action)),
-            ActionConstraint::In(actions) => named.extend(actions),
-        }
-        named.extend(rule.policy.entity_literals().into_iter().filter(|l| l.type_name().basename() == "Action"));
-    }
-    CATALOGUE
-        .types
-        .iter()
-        .map(|ty| {
-            // what an agreement says differs from field to field, so the class is by policy only
-            let mut by: BTreeMap<(BTreeSet<EntityUid>, Option<EntityUid>), Vec<usize>> = BTreeMap::new();
-            for (i, field) in ty.fields.iter().enumerate().skip(1) {
-                let action = uid("Action", &schema::action(ty, field));
-                let own = named.contains(&action).then(|| action.clone());
-                by.entry((ancestors(&action), own)).or_default().push(i);
-            }
-            let class = |fields: Vec<usize>| {
-                let action = uid("Action", &schema::action(ty, &ty.fields[fields[0]]));
-                let groups = ancestors(&action);
-                let rules = all.iter().filter(|r| speaks_of(&r.policy, &action, &groups, ty.name)).cloned().collect();
-                FieldClass { action, fields, rules }
-            };
-            by.into_values().map(class).collect()
-        })
-        .collect()
+/// Policies by what they speak of. Fields whose actions have the same groups and that no policy names are one
+/// class: a view then needs one partial evaluation for all of them.
+struct Sorted<'a> {
+    all: &'a [Arc<Rule>],
+    actions: cedar_policy::Entities,
+    /// Actions that some policy names.
+    named: HashSet<EntityUid>,
 }
 
-fn exports(all: &[Arc<Rule>]) -> Vec<FieldClass> {
-    let (action, none) = (uid("Action", schema::EXPORT), BTreeSet::new());
-    let of = |ty: &str| all.iter().filter(|r| speaks_of(&r.policy, &action, &none, ty)).cloned().collect();
-    CATALOGUE
-        .types
-        .iter()
-        .map(|ty| FieldClass { action: action.clone(), fields: Vec::new(), rules: of(ty.name) })
-        .collect()
+impl<'a> Sorted<'a> {
+    fn new(schema: &Schema, all: &'a [Arc<Rule>]) -> Self {
+        let actions = schema.action_entities().unwrap_or_else(|_| cedar_policy::Entities::empty());
+        let mut named: HashSet<EntityUid> = HashSet::new();
+        for rule in all {
+            match rule.policy.action_constraint() {
+                ActionConstraint::Any => {}
+                ActionConstraint::Eq(action) => drop(named.insert(action)),
+                ActionConstraint::In(actions) => named.extend(actions),
+            }
+            named.extend(rule.policy.entity_literals().into_iter().filter(|l| l.type_name().basename() == "Action"));
+        }
+        Sorted { all, actions, named }
+    }
+
+    /// By type, in the catalogue's order.
+    fn reads(&self) -> Vec<Vec<FieldClass>> {
+        CATALOGUE.types.iter().map(|ty| self.fields(ty, ty.fields.iter().enumerate().skip(1), schema::action)).collect()
+    }
+
+    fn writes(&self) -> Vec<Writes> {
+        let of = |ty: &Type| match ty.closed {
+            true => Writes::default(),
+            false => Writes {
+                create: Some(self.class(ty, schema::create(ty), Vec::new())),
+                delete: Some(self.class(ty, schema::delete(ty), Vec::new())),
+                fields: self.fields(ty, ty.writable(), schema::write),
+            },
+        };
+        CATALOGUE.types.iter().map(of).collect()
+    }
+
+    fn exports(&self) -> Vec<FieldClass> {
+        CATALOGUE.types.iter().map(|ty| self.class(ty, schema::EXPORT.into(), Vec::new())).collect()
+    }
+
+    // what an agreement says differs from field to field, so a class is by policy only
+    fn fields<'t>(
+        &self,
+        ty: &'t Type,
+        fields: impl Iterator<Item = (usize, &'t Field)>,
+        action: fn(&Type, &Field) -> String,
+    ) -> Vec<FieldClass> {
+        let mut by: BTreeMap<(BTreeSet<EntityUid>, Option<EntityUid>), Vec<usize>> = BTreeMap::new();
+        for (i, field) in fields {
+            let action = uid("Action", &action(ty, field));
+            let own = self.named.contains(&action).then(|| action.clone());
+            by.entry((self.groups(&action), own)).or_default().push(i);
+        }
+        by.into_values().map(|fields| self.class(ty, action(ty, &ty.fields[fields[0]]), fields)).collect()
+    }
+
+    fn class(&self, ty: &Type, action: String, fields: Vec<usize>) -> FieldClass {
+        let action = uid("Action", &action);
+        let groups = self.groups(&action);
+        let rules = self.all.iter().filter(|r| speaks_of(&r.policy, &action, &groups, ty.name)).cloned().collect();
+        FieldClass { action, fields, rules }
+    }
+
+    fn groups(&self, action: &EntityUid) -> BTreeSet<EntityUid> {
+        self.actions.ancestors(action).into_iter().flatten().cloned().collect()
+    }
 }
 
 fn speaks_of(policy: &Policy, action: &EntityUid, groups: &BTreeSet<EntityUid>, ty: &str) -> bool {

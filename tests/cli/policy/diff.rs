@@ -13,6 +13,7 @@ tests! {
         nothing_changes_nothing,
         a_column_that_opens_is_a_gain,
         rows_are_counted_as_sets,
+        a_write_that_opens_is_a_gain,
         what_only_closes_is_no_gain,
         a_person_counts_where_the_person_decides,
         a_broken_set_is_refused_with_its_place,
@@ -95,6 +96,21 @@ async fn rows_are_counted_as_sets(hub: Hub) {
     assert!(ahead > 0 && back > 0);
     let line = format!("  DemandBucket       +{ahead} rows  -{back} rows\n");
     assert!(said.stdout.contains(&format!("\n{seat}\n{line}")), "{line}\n{}", said.stdout);
+}
+
+async fn a_write_that_opens_is_a_gain(hub: Hub) {
+    let from = "resource.bucketStart > context.now.offset(duration(\"54h\"))\n};";
+    let new = changed("commitment.cedar", from, &from.replace("54h", "-240h"));
+    let said = diff(&hub, &shipped(), new.path()).await;
+    assert!(said.sentence(1).contains("than"), "{}", said.stderr);
+    // the week that has begun: one answer of A's, two of C's
+    for (seat, rows) in [("aqua-seals/partner_planner", 1), ("ceram-motors/partner_planner", 2)] {
+        let told =
+            format!("\n{seat}\n  SupplyCommitment   \n    + qty:write  is permitted otherwise, in +{rows} rows\n");
+        assert!(said.stdout.contains(&told), "{}", said.stdout);
+    }
+    let back = diff(&hub, new.path(), &shipped()).await.good();
+    assert!(back.contains("    - qty:write  is permitted otherwise, in -1 rows\n"), "{back}");
 }
 
 async fn what_only_closes_is_no_gain(hub: Hub) {

@@ -111,6 +111,11 @@ impl Case<'_> {
     }
 }
 
+/// Whether a condition holds of the case's row, whoever sees it.
+pub(in crate::access) fn holds(case: &Case<'_>, p: &Pred, known: &Known, needs: &mut Needs) -> Option<bool> {
+    case.holds(&Logic { known, me: case.me }, p, needs)
+}
+
 impl Gate {
     /// What these cases ask of other rows at this moment, read in one state of the data.
     pub async fn learn(&self, now: Instant, cases: &[Case<'_>]) -> Result<Known> {

@@ -142,6 +142,10 @@ impl Matrix {
                 } else {
                     String::new()
                 };
+                let word = match cell.writes.as_str() {
+                    "" => word,
+                    _ => format!("{word} <small>✎</small>"),
+                };
                 let _ = write!(
                     out,
                     "<td class=\"{name}{}\" tabindex=\"-1\" data-told=\"{told}\" aria-label=\"{told}\">{mark}{word}</td>",
@@ -173,7 +177,8 @@ impl Cell {
         } else {
             format!("; restricted by {}", self.forbids.join(", "))
         };
-        format!("{}.{field} as {seat}: {how}; {by}{but}", ty.name)
+        let writes = if self.writes.is_empty() { "" } else { "; may be changed in some rows" };
+        format!("{}.{field} as {seat}: {how}; {by}{but}{writes}", ty.name)
     }
 }
 
