@@ -49,7 +49,8 @@ impl Law {
     pub fn new(rules: &Rules) -> Self {
         let set = |policies: Vec<Policy>| PolicySet::from_policies(policies).expect("ids differ");
         let of = |keep: &dyn Fn(&entente::policy::Rule) -> bool| -> Vec<Policy> {
-            rules.all.iter().filter(|r| keep(r)).map(|r| r.policy.clone()).collect()
+            // nobody in these worlds has opened what the glass hides
+            rules.all.iter().filter(|r| !r.glass && keep(r)).map(|r| r.policy.clone()).collect()
         };
         let forbids = of(&|r| r.policy.effect() == Effect::Forbid);
         let mut levels: Vec<Treatment> = Vec::new();

@@ -133,6 +133,21 @@ const DECIDES: &[(&str, &[&str])] = &[
             "SalesOrder.soldBy",
         ],
     ),
+    (
+        "how long stock lasts, by what is planned for its place",
+        &["DemandBucket.qty", "DemandSeries.shipToUnit", "ForecastVersion.publishedAt"],
+    ),
+    (
+        "a field that somebody has opened (R20)",
+        &[
+            "BreakGlass.endsAt",
+            "BreakGlass.field",
+            "BreakGlass.objectId",
+            "BreakGlass.objectType",
+            "BreakGlass.openedAt",
+            "BreakGlass.principal",
+        ],
+    ),
     ("marketing sees what its promotions did", &["DemandSignal.kind"]),
     (
         "signals about a customer under NDA or a product under embargo",

@@ -7,6 +7,7 @@ mod customers;
 mod demand;
 mod deputies;
 mod embargo;
+mod glass;
 mod machines;
 mod moments;
 mod nda;
@@ -41,6 +42,7 @@ pub fn tests() -> Vec<Test> {
         demand::tests(),
         deputies::tests(),
         embargo::tests(),
+        glass::tests(),
         machines::tests(),
         moments::tests(),
         nda::tests(),
