@@ -17,6 +17,7 @@ mod leaks;
 mod loading;
 mod northwind;
 mod rules;
+mod streams;
 mod writes;
 
 use std::process::ExitCode;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         loading::tests(),
         northwind::tests(),
         rules::tests(),
+        streams::tests(),
         writes::tests(),
     ])
 }

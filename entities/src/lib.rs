@@ -51,7 +51,7 @@ pub mod prelude {
 
     pub use crate::{
         Decimal, Instant,
-        meta::{Demand, Holder, Membership, Scope, Turn},
+        meta::{Behind, Demand, Holder, Membership, Scope, Turn},
     };
 }
 

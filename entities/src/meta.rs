@@ -134,6 +134,16 @@ pub struct Turn {
     pub after: i64,
 }
 
+/// Who stands behind the numbers of an entity. Only an entity that says so can be shown in guarded sums.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Behind {
+    /// The row is a sum already. It says how many customers stand behind the column `of`, and which share of it
+    /// the biggest of them has.
+    Told { of: &'static str, customers: &'static str, top_share: &'static str },
+    /// The row belongs to the one that this path leads to, walking references: `order.customer`.
+    One(&'static str),
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Holder {
     Organisation,
@@ -152,6 +162,7 @@ pub struct EntityDef {
     pub demand: Option<Demand>,
     /// The path to the person who answers for a row: `customer.owner`.
     pub owner: Option<&'static str>,
+    pub behind: Option<Behind>,
     pub memberships: &'static [Membership],
     /// The hub alone writes its rows, whatever policies say.
     pub closed: bool,

@@ -2,6 +2,8 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use arc_swap::ArcSwapOption;
+
 use crate::{
     access::{
         Gate,
@@ -14,7 +16,9 @@ use crate::{
     clock::Clock,
     config::Config,
     error::Result,
+    feed,
     graphql::Engine,
+    http::Connections,
     mail::Post,
 };
 
@@ -29,6 +33,9 @@ pub struct App {
     pub audit: Arc<Audit>,
     pub budgets: Budgets,
     pub post: Arc<Post>,
+    pub connections: Arc<Connections>,
+    /// Without one there are no subscriptions.
+    pub feed: ArcSwapOption<Box<dyn feed::Source>>,
 }
 
 impl App {
@@ -49,7 +56,9 @@ impl App {
         let audit = Arc::new(Audit::open(db.clone(), clock.clone(), &config.audit, config.journal(&db)).await?);
         let post = Arc::new(Post::open(db.clone(), clock.clone(), &config.mail)?);
         let budgets = Budgets::new(&config.limits, clock.clone());
-        Ok(Arc::new(App { config, db, clock, keys, tokens, gate, graphql, audit, budgets, post }))
+        let connections = Connections::new(config.streams.connections);
+        let feed = ArcSwapOption::empty();
+        Ok(Arc::new(App { config, db, clock, keys, tokens, gate, graphql, audit, budgets, post, connections, feed }))
     }
 }
 

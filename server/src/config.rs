@@ -39,6 +39,7 @@ pub struct Config {
     pub policies: Option<PathBuf>,
     pub http: Http,
     pub limits: Limits,
+    pub streams: Streams,
     pub log: Log,
     pub audit: Audit,
     pub mail: Mail,
@@ -71,6 +72,18 @@ pub struct Limits {
     pub page_size_default: usize,
     pub page_size_max: usize,
     pub plans: usize,
+}
+
+/// Of connections that stay open. Times are seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Streams {
+    pub connections: usize,
+    pub operations: usize,
+    pub init_timeout: usize,
+    pub keep_alive: usize,
+    pub buffer_messages: usize,
+    pub buffer_bytes: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -127,6 +140,7 @@ struct Written {
     clock: Option<Instant>,
     http: Http,
     limits: Limits,
+    streams: Streams,
     log: Log,
     audit: Audit,
     mail: Mail,
@@ -188,6 +202,7 @@ impl Config {
             clock: self.clock,
             http: self.http.clone(),
             limits: self.limits,
+            streams: self.streams,
             log: self.log.clone(),
             audit: self.audit.clone(),
             mail: Mail { smtp_file: None, ..self.mail.clone() },
@@ -216,7 +231,7 @@ impl Written {
             })?;
             mail.smtp = Some(SmtpUrl::new(&text));
         }
-        let limits = self.limits;
+        let (limits, streams) = (self.limits, self.streams);
         let positive = [
             ("connections", self.connections),
             ("limits.body_bytes", limits.body_bytes),
@@ -224,6 +239,12 @@ impl Written {
             ("limits.depth", limits.depth),
             ("limits.page_size_default", limits.page_size_default),
             ("limits.plans", limits.plans),
+            ("streams.connections", streams.connections),
+            ("streams.operations", streams.operations),
+            ("streams.init_timeout", streams.init_timeout),
+            ("streams.keep_alive", streams.keep_alive),
+            ("streams.buffer_messages", streams.buffer_messages),
+            ("streams.buffer_bytes", streams.buffer_bytes),
             ("changes.most", self.changes.most as usize),
         ];
         if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
@@ -245,6 +266,7 @@ impl Written {
             policies: self.policies,
             http: self.http,
             limits,
+            streams,
             log: self.log,
             audit: self.audit,
             mail,

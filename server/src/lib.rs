@@ -13,6 +13,7 @@ pub mod config;
 pub mod demo;
 pub mod error;
 pub mod export;
+pub mod feed;
 pub mod generate;
 pub mod graphql;
 pub mod http;

@@ -87,6 +87,7 @@ fn fullness(shown: Treatment) -> (u8, i64) {
         Treatment::Band(width) => (3, width),
         Treatment::DaysOfSupply(days) => (4, -i64::from(days)),
         Treatment::Pseudonym => (5, 0),
+        Treatment::Aggregate(_) => (6, 0),
     }
 }
 
@@ -98,6 +99,8 @@ fn fits(shown: Treatment, ty: &Type, field: &Field) -> bool {
         }
         Treatment::Band(_) => field.kind == Kind::Int || field.kind == Kind::Decimal,
         Treatment::DaysOfSupply(_) => ty.name == "InventoryPosition" && field.kind == Kind::Decimal,
+        // in no row
+        Treatment::Aggregate(_) => false,
     }
 }
 

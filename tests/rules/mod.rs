@@ -8,6 +8,7 @@ mod demand;
 mod deputies;
 mod embargo;
 mod glass;
+mod groups;
 mod machines;
 mod moments;
 mod nda;
@@ -43,6 +44,7 @@ pub fn tests() -> Vec<Test> {
         deputies::tests(),
         embargo::tests(),
         glass::tests(),
+        groups::tests(),
         machines::tests(),
         moments::tests(),
         nda::tests(),

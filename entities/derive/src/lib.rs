@@ -30,7 +30,7 @@ fn expand(input: &DeriveInput) -> syn::Result<Tokens> {
         table.ok_or_else(|| syn::Error::new_spanned(&input.ident, "`#[sea_orm(table_name = …)]` is missing"))?;
 
     let (mut name, mut plural, mut scope, mut demand, mut owner) = (None, None, None, None, None);
-    let mut closed = false;
+    let (mut behind, mut closed) = (None, false);
     let mut memberships = Vec::new();
     for attr in input.attrs.iter().filter(|a| a.path().is_ident("catalogue")) {
         attr.parse_nested_meta(|meta| {
@@ -45,14 +45,16 @@ fn expand(input: &DeriveInput) -> syn::Result<Tokens> {
                 scope = Some(meta.value()?.parse::<Expr>()?);
             } else if meta.path.is_ident("demand") {
                 demand = Some(meta.value()?.parse::<Expr>()?);
+            } else if meta.path.is_ident("behind") {
+                behind = Some(meta.value()?.parse::<Expr>()?);
             } else if meta.path.is_ident("membership") {
                 memberships.push(meta.value()?.parse::<Expr>()?);
             } else if meta.path.is_ident("closed") {
                 closed = true;
             } else {
-                return Err(
-                    meta.error("expected `name`, `plural`, `owner`, `scope`, `demand`, `membership` or `closed`")
-                );
+                return Err(meta.error(
+                    "expected `name`, `plural`, `owner`, `scope`, `behind`, `demand`, `membership` or `closed`",
+                ));
             }
             Ok(())
         })?;
@@ -62,6 +64,7 @@ fn expand(input: &DeriveInput) -> syn::Result<Tokens> {
     let scope = scope.map_or(quote!(None), |s| quote!(Some(#s)));
     let demand = demand.map_or(quote!(None), |d| quote!(Some(#d)));
     let owner = owner.map_or(quote!(None), |o| quote!(Some(#o)));
+    let behind = behind.map_or(quote!(None), |b| quote!(Some(#b)));
     let doc = doc(&input.attrs);
     let fields = data.fields.iter().map(field).collect::<syn::Result<Vec<_>>>()?;
 
@@ -75,6 +78,7 @@ fn expand(input: &DeriveInput) -> syn::Result<Tokens> {
                 scope: #scope,
                 demand: #demand,
                 owner: #owner,
+                behind: #behind,
                 memberships: &[#(#memberships),*],
                 closed: #closed,
                 fields: &[#(#fields),*],

@@ -21,7 +21,8 @@ use uuid::Uuid;
 use super::{
     convert::{Convert, SELF},
     facts::{Agreement, Facts, FieldRow},
-    pred::{Pred, Term, always, and, given, never, not, or, tidy},
+    guard::{Guard, Shape, can_be_measured},
+    pred::{Pred, Term, always, and, at_path, given, never, not, or, tidy},
     roster::Seat,
     scope::in_force,
     trace::{Part, Parts, Trace},
@@ -280,6 +281,7 @@ impl<'a> Compiler<'a> {
                     view.looks.insert(field);
                 }
                 let granted = permits.iter().filter_map(|part| Some((part.shown?, part.condition.clone())));
+                let granted = granted.filter(|(shown, _)| !shown.is_in_sums());
                 for (shown, p) in granted.chain(self.open.then(|| (Treatment::Full, always()))) {
                     grant(shown, and([p.clone(), open.clone()]));
                     gates.entry(forbid.clone()).or_default().push(p);
@@ -303,9 +305,74 @@ impl<'a> Compiler<'a> {
                 field.levels.truncate(all + 1);
             }
         }
+        if !self.open && view.fields.iter().all(FieldView::is_hidden) {
+            view.guard = self.guard(ty)?;
+        }
         view.agreements = std::mem::take(&mut self.deciding);
         view.writes = self.writes(ty)?;
         Ok(view)
+    }
+
+    /// What is shown in sums. Several permits share one grid, the strictest threshold, and the rows in which
+    /// every field may be summed: two sets of rows would tell what lies between them.
+    fn guard(&mut self, ty: &Type) -> Result<Option<Guard>, Refusal> {
+        let (mut rows, mut measures, mut found) = (Vec::new(), Vec::new(), None);
+        let rules = self.rules;
+        for class in rules.classes[ty.id.0].iter().filter(|class| class.rules.iter().any(|rule| rule.grid.is_some())) {
+            let Some(left) = self.left(ty.id, class)? else { continue };
+            let open = not(self.any(ty.id, &left.forbids)?);
+            for &field in class.fields.iter().filter(|field| can_be_measured(ty, **field)) {
+                let mut granted = Vec::new();
+                for part in self.permits(ty, field, &left)? {
+                    let (Some(Treatment::Aggregate(threshold)), Some(grid)) = (part.shown, &part.rule.grid) else {
+                        continue;
+                    };
+                    let p = and([part.condition, open.clone()]);
+                    if p.is_never() {
+                        continue;
+                    }
+                    granted.push(p);
+                    found = Some(match found {
+                        None => (threshold, grid.clone()),
+                        Some((known, grid)) => (threshold.strictest(known), grid),
+                    });
+                }
+                if !granted.is_empty() {
+                    measures.push(field);
+                    rows.push(or(granted));
+                }
+            }
+        }
+        let Some((threshold, grid)) = found else { return Ok(None) };
+        measures.sort_unstable();
+        // a row whose place in the grid is forbidden is in no sum
+        for side in grid.iter() {
+            let mut of = ty.id;
+            for (i, field) in side.steps.iter().chain([&side.field]).enumerate() {
+                let forbidden = self.forbidden(of, *field)?;
+                if !forbidden.is_never() {
+                    rows.push(at_path(&side.steps[..i], not(forbidden)));
+                }
+                of = CATALOGUE.ty(of).fields[*field].to.unwrap_or(of);
+            }
+        }
+        let row = tidy(&and(rows));
+        Ok((!row.is_never()).then_some(Guard { row, threshold, shape: Shape { measures, grid } }))
+    }
+
+    /// The rows in which the field is forbidden.
+    fn forbidden(&mut self, ty: TypeId, field: usize) -> Result<Arc<Pred>, Refusal> {
+        let rules = self.rules;
+        let Some(class) = rules.classes[ty.0].iter().find(|class| class.fields.contains(&field)) else {
+            return Ok(never());
+        };
+        let forbids = class.rules.iter().filter(|r| r.policy.effect() == Effect::Forbid);
+        let forbids: Vec<_> = forbids.filter(|r| self.asker.meant_by(&r.policy)).collect();
+        if forbids.is_empty() {
+            return Ok(never());
+        }
+        let left = self.asker.leave(rules, ty, &class.action, &forbids)?;
+        self.any(ty, &left)
     }
 
     fn writes(&mut self, ty: &Type) -> Result<Writes, Refusal> {
@@ -398,6 +465,11 @@ impl<'a> Compiler<'a> {
             }
         }
         Ok(out)
+    }
+
+    /// The rows in which one of them holds.
+    fn any(&mut self, ty: TypeId, left: &[Remains<'_>]) -> Result<Arc<Pred>, Refusal> {
+        Ok(or(self.parts(ty, left)?.into_iter().map(|part| part.condition)))
     }
 
     fn parts(&mut self, ty: TypeId, left: &[Remains<'_>]) -> Result<Vec<Part>, Refusal> {

@@ -253,7 +253,7 @@ fn terms_of<'a>(
         from: millis(row.valid_from),
         until: row.valid_to.map(millis),
         scopes: scopes.filter(|s| s.agreement_id == row.id).map(scope_row).collect(),
-        fields: fields.iter().filter(|f| f.agreement_id == row.id).map(field_row).collect(),
+        fields: fields.iter().filter(|f| f.agreement_id == row.id).map(|f| field_row(f, row.k_threshold)).collect(),
     }
 }
 
@@ -324,8 +324,15 @@ fn scope_row(row: &agreement_scope::Model) -> ScopeRow {
     }
 }
 
-fn field_row(row: &agreement_field::Model) -> FieldRow {
-    let treatment = Treatment::parse(&row.treatment, row.param.as_deref()).ok().flatten();
+fn field_row(row: &agreement_field::Model, customers: Option<i32>) -> FieldRow {
+    let param = match (row.treatment.as_str(), row.param.as_deref(), customers) {
+        // how many customers must stand behind a number is the agreement's, unless the row says it
+        ("aggregate_only", Some(share), Some(customers)) if !share.contains(',') => {
+            Some(format!("{customers},{share}"))
+        }
+        (_, param, _) => param.map(String::from),
+    };
+    let treatment = Treatment::parse(&row.treatment, param.as_deref()).ok().flatten();
     FieldRow { object: row.object_type.clone(), field: row.field.clone(), treatment }
 }
 

@@ -17,7 +17,7 @@ use super::{
     compile::{compile, for_export},
     connect::{Db, Dialect},
     facts::Facts,
-    joint,
+    guard, joint,
     log::Heads,
     read::{Pace, Rows, Session},
     roster::{self, Caller, Origin, Place, Seat},
@@ -227,8 +227,8 @@ impl Gate {
     }
 
     /// A place to run the statements of one request, which see one state of the data if asked.
-    pub async fn session(&self, snapshot: bool) -> Result<Reading> {
-        Ok(Reading(self.db.reader.session(snapshot).await?))
+    pub async fn session(&self, snapshot: bool) -> Result<Reading<'_>> {
+        Ok(Reading { session: self.db.reader.session(snapshot).await?, db: &self.db })
     }
 }
 
@@ -239,20 +239,31 @@ fn no_place(name: &str) -> Error {
     ))
 }
 
-/// Runs statements, and nothing but statements of views.
-pub struct Reading(Session);
+/// Runs statements, and nothing but statements of views. What a guard holds back does not leave it.
+pub struct Reading<'g> {
+    session: Session,
+    db: &'g Db,
+}
 
-impl Reading {
+impl Reading<'_> {
     pub async fn run(&mut self, statement: &Statement, binding: &Binding<'_>) -> Result<Rows> {
-        self.0.query(statement.sql(), &statement.arguments(binding), statement.pace(), false).await
+        self.query(statement, binding, false).await
     }
 
     /// The same for the last one, which ends the snapshot without a round trip of its own.
     pub async fn run_last(&mut self, statement: &Statement, binding: &Binding<'_>) -> Result<Rows> {
-        self.0.query(statement.sql(), &statement.arguments(binding), statement.pace(), true).await
+        self.query(statement, binding, true).await
+    }
+
+    async fn query(&mut self, statement: &Statement, binding: &Binding<'_>, last: bool) -> Result<Rows> {
+        let rows = self.session.query(statement.sql(), &statement.arguments(binding), statement.pace(), last).await?;
+        match statement.release() {
+            None => Ok(rows),
+            Some(how) => guard::release(self.db, how, &rows).await,
+        }
     }
 
     pub async fn finish(self) -> Result<()> {
-        self.0.finish().await
+        self.session.finish().await
     }
 }

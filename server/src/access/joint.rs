@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::{
     compile::{self, Glass},
     facts::{Delegated, Facts},
+    guard::Guard,
     pred::{Pred, Term, Val, and, given, never, not, or, tidy},
     roster::Caller,
     treat::Treatment,
@@ -44,6 +45,12 @@ pub fn compile(rules: &Rules, caller: &Caller, both: Both, now: Instant) -> Resu
     let (me, them) = (caller.principal, place.principal);
     let mut types: Vec<TypeView> =
         CATALOGUE.types.iter().map(|ty| meet(ty, (mine.of(ty.id), me), (other.of(ty.id), them))).collect();
+    if mine.operator {
+        for ty in &CATALOGUE.types {
+            let guard = other.of(ty.id).guard.as_ref();
+            types[ty.id.0].guard = guard.and_then(|guard| overseen((&mine, me), ty, (guard, them)));
+        }
+    }
     if !mine.operator {
         // of what is delegated the deputy holds whatever is not forbidden to it
         let open = compile::ceiling(rules, &caller.seat, &own)?;
@@ -106,13 +113,20 @@ fn meet(ty: &Type, (a, me): (&TypeView, Uuid), (b, them): (&TypeView, Uuid)) -> 
         FieldView { levels: left.filter(|(p, _)| !p.is_never()).collect() }
     });
     let agreements = a.agreements.union(&b.agreements).copied().collect();
-    TypeView {
-        fields: fields.collect(),
-        row: row.clone(),
-        agreements,
-        looks: BTreeSet::new(),
-        writes: Writes::none(ty),
-    }
+    // sums over the rows that two views share would tell by their difference what either hides
+    TypeView { fields: fields.collect(), row: row.clone(), guard: None, agreements, looks: BTreeSet::new(), writes: Writes::none(ty) }
+}
+
+/// The sums that another seat is told, over rows and fields that the operator sees as they are.
+fn overseen((mine, me): (&View, Uuid), ty: &Type, (guard, them): (&Guard, Uuid)) -> Option<Guard> {
+    let own = mine.of(ty.id);
+    let full = guard.shape.measures.iter().map(|field| match own.fields[*field].levels.first() {
+        Some((p, Treatment::Full)) => named(p, me),
+        _ => never(),
+    });
+    let row = and([named(&own.row, me), named(&guard.row, them)].into_iter().chain(full));
+    let seen = guard.shape.grid.iter().all(|side| mine.sees(side.of, side.field));
+    (seen && !row.is_never()).then(|| Guard { row: tidy(&row), ..guard.clone() })
 }
 
 fn by_both((a, me): (&Writes, Uuid), (b, them): (&Writes, Uuid)) -> Writes {

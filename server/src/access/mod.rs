@@ -6,6 +6,7 @@ pub mod connect;
 mod convert;
 pub mod facts;
 mod gate;
+pub mod guard;
 mod guess;
 mod joint;
 pub mod key;

@@ -60,6 +60,9 @@ impl View {
                 moments.collect(ty.id, p);
                 moments.daily |= matches!(shown, Treatment::DaysOfSupply(_));
             }
+            if let Some(guard) = &view.guard {
+                moments.collect(ty.id, &guard.row);
+            }
         }
         moments
     }

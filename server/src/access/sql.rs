@@ -562,6 +562,8 @@ impl Sql {
             }
             Treatment::DaysOfSupply(days) => return self.days_of_supply(ty, alias, &c, days),
             Treatment::Pseudonym => return self.pseudonym(&c),
+            // no row shows it; see `select::cells`
+            Treatment::Aggregate(_) => write!(self.text, "NULL"),
         };
     }
 

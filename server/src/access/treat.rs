@@ -4,7 +4,7 @@
 use entities::{Decimal, meta::Kind};
 use sha2::{Digest, Sha256};
 
-use super::sql::PSEUDONYM;
+use super::{guard::Threshold, sql::PSEUDONYM};
 use crate::catalogue::{Field, Type};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -20,6 +20,8 @@ pub enum Treatment {
     DaysOfSupply(u32),
     /// A name that stands for the value: the same for the same value, another for each organisation.
     Pseudonym,
+    /// Never in a row, only in numbers behind which enough customers stand.
+    Aggregate(Threshold),
 }
 
 impl Treatment {
@@ -44,10 +46,12 @@ impl Treatment {
                 )?)
             }
             "pseudonym" => Treatment::Pseudonym,
+            "aggregate_only" => Treatment::Aggregate(param.unwrap_or_default().parse()?),
             "hidden" => return Ok(None),
             other => {
                 return Err(format!(
-                    "`{other}` is no treatment; use full, email_mask, prefix:N, band:N, days_of_supply:N, pseudonym, hidden or agreement"
+                    "`{other}` is no treatment; use full, email_mask, prefix:N, band:N, days_of_supply:N, pseudonym, \
+                     aggregate_only:K,SHARE, hidden or agreement"
                 ));
             }
         }))
@@ -60,20 +64,26 @@ impl Treatment {
             Treatment::EmailMask | Treatment::Prefix(_) | Treatment::Pseudonym => {
                 field.kind == Kind::Text && field.one_of.is_empty()
             }
-            Treatment::Band(_) => matches!(field.kind, Kind::Int | Kind::Decimal),
+            Treatment::Band(_) | Treatment::Aggregate(_) => matches!(field.kind, Kind::Int | Kind::Decimal),
             Treatment::DaysOfSupply(_) => ty.demand.is_some() && field.kind == Kind::Decimal,
         }
+    }
+
+    /// Whether it shows nothing in any row.
+    pub fn is_in_sums(self) -> bool {
+        matches!(self, Treatment::Aggregate(_))
     }
 
     /// The fuller of two treatments wins where several permits hold for a row: larger is fuller.
     pub fn fullness(self) -> (u8, i64) {
         match self {
-            Treatment::Full => (4, 0),
-            Treatment::EmailMask => (3, 0),
-            Treatment::Prefix(n) => (2, i64::from(n)),
-            Treatment::Band(width) => (1, -width),
-            Treatment::DaysOfSupply(days) => (0, i64::from(days)),
-            Treatment::Pseudonym => (0, 0),
+            Treatment::Full => (6, 0),
+            Treatment::EmailMask => (5, 0),
+            Treatment::Prefix(n) => (4, i64::from(n)),
+            Treatment::Band(width) => (3, -width),
+            Treatment::DaysOfSupply(days) => (2, i64::from(days)),
+            Treatment::Pseudonym => (1, 0),
+            Treatment::Aggregate(threshold) => (0, -threshold.customers),
         }
     }
 }
@@ -93,6 +103,7 @@ impl std::fmt::Display for Treatment {
             Treatment::Band(width) => write!(f, "band:{}", Decimal(*width)),
             Treatment::DaysOfSupply(days) => write!(f, "days_of_supply:{days}"),
             Treatment::Pseudonym => f.write_str("pseudonym"),
+            Treatment::Aggregate(threshold) => write!(f, "aggregate_only:{threshold}"),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The compiled access view of a seat: what every door asks. Part 1 the rows, part 2 the columns,
 //! part 3 how they are shown, part 4 what forbids and legal permits leave of it (all three are
-//! folded into the conditions). Part 5 is `edges` and the moments inside the conditions. Part 7 is what may
-//! be written, as conditions on the row before and after.
+//! folded into the conditions). Part 5 is `edges` and the moments inside the conditions. Part 6 is `guard`.
+//! Part 7 is what may be written, as conditions on the row before and after.
 
 use std::{
     collections::BTreeSet,
@@ -16,6 +16,7 @@ use ipnet::IpNet;
 use uuid::Uuid;
 
 use super::{
+    guard::{Guard, Shape},
     pred::{Pred, never, or},
     roster::{Caller, Origin, Seat},
     treat::Treatment,
@@ -111,6 +112,8 @@ pub struct TypeView {
     pub agreements: BTreeSet<Uuid>,
     /// Fields that are shown to whoever has opened them.
     pub looks: BTreeSet<usize>,
+    /// Sums over rows that are not shown. Only of a type that no row is shown of.
+    pub guard: Option<Guard>,
     pub writes: Writes,
 }
 
@@ -136,13 +139,16 @@ pub struct FieldView {
     pub levels: Vec<(Arc<Pred>, Treatment)>,
 }
 
-/// What a seat's schema is made of: per type the fields that can be seen, as indices, and what can be written.
+/// What a seat's schema is made of.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ViewClass(Arc<Vec<TypeClass>>);
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct TypeClass {
+    /// The fields that rows show, as indices.
     seen: BTreeSet<usize>,
+    /// What is shown in sums only.
+    guarded: Option<Shape>,
     writable: Writable,
 }
 
@@ -199,7 +205,7 @@ impl ViewClass {
         let class = |ty: &Type| {
             let fields: BTreeSet<usize> = ty.writable().map(|(i, _)| i).collect();
             let writable = Writable { create: creatable(ty, &fields), update: fields, delete: !ty.closed };
-            TypeClass { seen: (0..ty.fields.len()).collect(), writable }
+            TypeClass { seen: (0..ty.fields.len()).collect(), guarded: None, writable }
         };
         ViewClass(Arc::new(CATALOGUE.types.iter().map(class).collect()))
     }
@@ -219,8 +225,10 @@ impl ViewClass {
             }
         };
         let writable: Vec<Writable> = CATALOGUE.types.iter().zip(types).map(writable).collect();
-        let class = |(seen, writable): (BTreeSet<usize>, Writable)| TypeClass { seen, writable };
-        ViewClass(Arc::new(seen.iter().cloned().zip(writable).map(class).collect()))
+        let guarded = types.iter().map(|view| view.guard.as_ref().map(|guard| guard.shape.clone()));
+        let all = seen.iter().cloned().zip(guarded).zip(writable);
+        let class = |((seen, guarded), writable)| TypeClass { seen, guarded, writable };
+        ViewClass(Arc::new(all.map(class).collect()))
     }
 
     pub fn sees_type(&self, ty: TypeId) -> bool {
@@ -229,6 +237,10 @@ impl ViewClass {
 
     pub fn sees(&self, ty: TypeId, field: usize) -> bool {
         self.0[ty.0].seen.contains(&field)
+    }
+
+    pub fn guarded(&self, ty: TypeId) -> Option<&Shape> {
+        self.0[ty.0].guarded.as_ref()
     }
 
     pub fn writable(&self, ty: TypeId) -> &Writable {
@@ -243,9 +255,14 @@ fn creatable(ty: &Type, fields: &BTreeSet<usize>) -> BTreeSet<usize> {
 }
 
 impl TypeView {
+    /// What stands before a field that is shown in sums.
+    pub fn guarding(&self, field: usize) -> Option<&Guard> {
+        self.guard.as_ref().filter(|guard| guard.shape.measures.contains(&field))
+    }
+
     pub fn hidden(ty: &Type) -> Self {
         let fields = vec![FieldView::default(); ty.fields.len()];
-        TypeView { row: never(), fields, agreements: BTreeSet::new(), looks: BTreeSet::new(), writes: Writes::none(ty) }
+        TypeView { row: never(), fields, guard: None, agreements: BTreeSet::new(), looks: BTreeSet::new(), writes: Writes::none(ty) }
     }
 
     /// The fields that can be seen at all; with any of them goes the key.

@@ -74,8 +74,9 @@ pub struct Read {
     pub ty: TypeId,
     /// Without those that anybody may see.
     fields: Vec<&'static str>,
-    /// The view shows some of them treated, in some rows at least.
-    masked: bool,
+    /// `allow`; `masked`, if the view shows some of them treated, in some rows at least; `suppressed_k`, if some
+    /// are read in guarded sums only. It does not depend on the rows: that something was held back would be told.
+    decision: &'static str,
     /// A look shows some of them, to whoever has taken one.
     looked: bool,
     /// The agreement that decided, if only one can have.
@@ -98,10 +99,15 @@ impl Read {
             fields.sort_unstable();
             let seen = view.of(ty);
             let treated = |field: &usize| seen.fields[*field].levels.iter().any(|(_, shown)| *shown != Treatment::Full);
+            let summed = |field: &usize| *field > 0 && seen.fields[*field].is_hidden();
             let mut agreements = seen.agreements.iter();
             Read {
                 ty,
-                masked: fields.iter().any(treated),
+                decision: match () {
+                    () if fields.iter().any(summed) => "suppressed_k",
+                    () if fields.iter().any(treated) => "masked",
+                    () => "allow",
+                },
                 looked: fields.iter().any(|field| seen.looks.contains(field)),
                 fields: fields.into_iter().map(|field| CATALOGUE.ty(ty).fields[field].name.as_str()).collect(),
                 agreement: agreements.next().copied().filter(|_| agreements.next().is_none()),
@@ -203,7 +209,7 @@ impl Audit {
                 object_id: delivered.last.filter(|_| delivered.rows == 1),
                 fields: &read.fields,
                 rows: delivered.rows,
-                decision: if read.masked { "masked" } else { "allow" },
+                decision: read.decision,
                 policy_version: &read.policies,
                 agreement: read.agreement,
                 reason: read.look(looks, delivered).map(|look| format!("break-glass: {}", look.reason)),

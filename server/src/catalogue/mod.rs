@@ -9,7 +9,7 @@ mod value;
 
 use std::{collections::HashMap, sync::LazyLock};
 
-use entities::meta::{Class, Demand, EntityDef, Filled, Holder, Kind, Membership, Scope};
+use entities::meta::{Behind, Class, Demand, EntityDef, Filled, Holder, Kind, Membership, Scope};
 
 pub use names::{camel, pascal, screaming};
 pub use value::Value;
@@ -46,6 +46,7 @@ pub struct Type {
     pub demand: Option<Demand>,
     /// The path to the person who answers for a row.
     pub owner: Option<&'static str>,
+    pub behind: Option<Behind>,
     pub memberships: &'static [Membership],
     /// Nobody but the hub writes its rows.
     pub closed: bool,
@@ -149,6 +150,7 @@ impl Type {
             scope: def.scope,
             demand: def.demand,
             owner: def.owner,
+            behind: def.behind,
             memberships: def.memberships,
             closed: def.closed,
         }

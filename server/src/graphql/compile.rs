@@ -12,7 +12,7 @@ use serde_json::{Map, Value as Json};
 use super::{
     Limits,
     document::Document,
-    group,
+    group, guarded,
     ids::Codec,
     model::{self, Shown},
     plan::{Input, Object, Part, Plan, Root, Step, Write},
@@ -237,6 +237,11 @@ impl<'a> Compiler<'a> {
             }
             if model::aggregate_field(ty) == name {
                 return group::compile(self, ty, wanted);
+            }
+        }
+        for (ty, shape) in model::guarded(&self.view.class) {
+            if model::aggregate_field(ty) == name {
+                return guarded::compile(self, ty, shape, wanted);
             }
         }
         Err(Error::Validation(format!("unknown field `{name}`")))

@@ -178,6 +178,10 @@ impl Document {
         Ok(self.definition()?.node.ty == OperationType::Mutation)
     }
 
+    pub fn is_subscription(&self) -> bool {
+        self.definition().is_ok_and(|operation| operation.node.ty == OperationType::Subscription)
+    }
+
     fn read_variables(&mut self) -> Result<()> {
         let definition = self.definition()?.node.clone();
         let (mut roles, mut bound) = (BTreeMap::new(), HashSet::new());

@@ -5,6 +5,7 @@ mod compile;
 mod document;
 mod filter;
 mod group;
+mod guarded;
 mod ids;
 mod json;
 pub mod model;
@@ -38,6 +39,7 @@ use crate::{
     audit::{Action, Read},
     config,
     error::{Code, Error, Result},
+    feed,
 };
 use document::Document;
 use plan::Plan;
@@ -262,6 +264,41 @@ pub async fn answer(app: &Arc<App>, caller: &Caller, request: Request) -> Answer
             status: refused.status,
         },
     }
+}
+
+/// What a request brings.
+#[derive(Debug)]
+pub enum Outcome {
+    Answer(Answer),
+    Stream(feed::Subscription),
+}
+
+impl Outcome {
+    /// A failure that was logged where it happened.
+    pub fn failed(error: &Error) -> Self {
+        Outcome::Answer(Answer { body: refusal(error).into_bytes(), status: AnswerStatus::Internal })
+    }
+}
+
+/// A response that says nothing but why there is none.
+pub fn refusal(error: &Error) -> String {
+    let error = serde_json::json!({ "message": error.client_text(), "extensions": { "code": error.code().as_str() } });
+    serde_json::json!({ "errors": [error] }).to_string()
+}
+
+/// Answers a request over a door that can stream. `last_event` is where the client was, if it says so.
+pub async fn respond(app: &Arc<App>, caller: &Arc<Caller>, request: Request, last_event: Option<String>) -> Outcome {
+    let source = if subscribes(app, &request) { app.feed.load_full() } else { None };
+    let Some(source) = source else { return Outcome::Answer(answer(app, caller, request).await) };
+    let asked = feed::Asked { caller: caller.clone(), request, last_event };
+    source.open(app.clone(), asked).await.map_or_else(Outcome::Answer, Outcome::Stream)
+}
+
+/// Only a document with the word in it is parsed here.
+fn subscribes(app: &App, request: &Request) -> bool {
+    request.query.contains("subscription")
+        && Document::parse(&request.query, request.operation_name.as_deref(), &app.graphql.limits, 0)
+            .is_ok_and(|document| document.is_subscription())
 }
 
 /// How often an answer is made anew because the shared data changed under it.

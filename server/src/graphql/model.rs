@@ -4,7 +4,11 @@
 use entities::meta::Kind;
 
 use crate::{
-    access::{ViewClass, select::Bucket},
+    access::{
+        ViewClass,
+        guard::{Dimension, Shape},
+        select::Bucket,
+    },
     catalogue::{CATALOGUE, Field, List, Type, TypeId, camel, pascal, screaming},
 };
 
@@ -32,16 +36,13 @@ pub struct GroupKey {
     pub ty: TypeId,
 }
 
-const BUCKETS: &[(&str, Bucket)] = &[
-    ("day", Bucket::Day),
-    ("week", Bucket::Week),
-    ("month", Bucket::Month),
-    ("quarter", Bucket::Quarter),
-    ("year", Bucket::Year),
-];
-
 pub fn types(class: &ViewClass) -> impl Iterator<Item = &'static Type> {
     CATALOGUE.types.iter().filter(|t| class.sees_type(t.id))
+}
+
+/// The types that are shown in sums only.
+pub fn guarded(class: &ViewClass) -> impl Iterator<Item = (&'static Type, &Shape)> {
+    CATALOGUE.types.iter().filter_map(|t| Some((t, class.guarded(t.id)?)))
 }
 
 pub fn fields<'a>(class: &'a ViewClass, ty: &'a Type) -> impl Iterator<Item = Shown<'a>> {
@@ -111,13 +112,19 @@ fn keys_of(ty: &Type, over: Option<(usize, &Field)>, index: usize, field: &Field
         name.push_str(&pascal(suffix));
         GroupKey { value: screaming(&name), name, over: over.map(|(i, _)| i), field: index, bucket, ty: ty.id }
     };
-    let buckets = || BUCKETS.iter().map(|(suffix, bucket)| key(suffix, Some(*bucket)));
+    let buckets = || Bucket::NAMED.iter().map(|(suffix, bucket)| key(suffix, Some(*bucket)));
     match field.kind {
         Kind::Text | Kind::Bool | Kind::Int => vec![key("", None)],
         Kind::Date => std::iter::once(key("", None)).chain(buckets().skip(1)).collect(),
         Kind::Instant => buckets().collect(),
         Kind::Id | Kind::Decimal | Kind::Json => Vec::new(),
     }
+}
+
+/// The type of the keys of one side of a guard's grid.
+pub fn side_name(side: &Dimension) -> String {
+    let of = CATALOGUE.ty(side.of);
+    if side.bucket.is_some() { "Date".into() } else { scalar_name(of, side.field, &of.fields[side.field]) }
 }
 
 pub fn enum_name(ty: &Type, field: &Field) -> String {

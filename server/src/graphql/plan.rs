@@ -193,6 +193,8 @@ impl Write {
 pub enum GroupPart {
     Typename(String),
     Count(usize),
+    /// Does the row stand for several groups?
+    Suppressed(usize),
     Values(Vec<(String, GroupValue)>),
 }
 

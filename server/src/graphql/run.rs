@@ -461,6 +461,7 @@ impl<'a> Writer<'a> {
                 self.key(key);
                 match part {
                     GroupPart::Typename(name) => json::string(name, &mut self.out),
+                    GroupPart::Suppressed(column) => self.bool(rows.int(row, *column) == Some(1)),
                     GroupPart::Count(column) => json::int(rows.int(row, *column).unwrap_or(0), &mut self.out),
                     GroupPart::Values(values) => {
                         self.out.push(b'{');

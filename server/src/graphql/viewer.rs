@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     access::{Treatment, View, read::Arg, view::FieldView},
-    catalogue::CATALOGUE,
+    catalogue::{CATALOGUE, Type},
     error::{Error, Result},
 };
 
@@ -49,7 +49,7 @@ pub fn compile<'a>(compiler: &mut Compiler<'a>, wanted: &Wanted<'a>) -> Result<(
 
 fn rights<'a>(compiler: &Compiler<'a>, view: &View, wanted: &Wanted<'a>) -> Result<Vec<u8>> {
     let mut out = vec![b'['];
-    for ty in CATALOGUE.types.iter().filter(|t| view.sees_type(t.id)) {
+    for ty in CATALOGUE.types.iter().filter(|t| view.sees_type(t.id) || view.class.guarded(t.id).is_some()) {
         json::comma(&mut out, b'[');
         out.push(b'{');
         for (key, wanted) in &compiler.collect(&wanted.inner, "TypeRight", &[])? {
@@ -62,7 +62,7 @@ fn rights<'a>(compiler: &Compiler<'a>, view: &View, wanted: &Wanted<'a>) -> Resu
                 "delete" => truth(view.class.writable(ty.id).delete, &mut out),
                 "fields" => {
                     out.push(b'[');
-                    for (i, field) in ty.fields.iter().enumerate().filter(|(i, _)| view.sees(ty.id, *i)) {
+                    for (i, access) in shown(view, ty) {
                         json::comma(&mut out, b'[');
                         out.push(b'{');
                         for (key, wanted) in &compiler.collect(&wanted.inner, "FieldRight", &[])? {
@@ -70,8 +70,8 @@ fn rights<'a>(compiler: &Compiler<'a>, view: &View, wanted: &Wanted<'a>) -> Resu
                             json::string(key, &mut out);
                             out.push(b':');
                             match wanted.field.name.node.as_str() {
-                                "field" => json::string(&field.name, &mut out),
-                                "access" => json::string(access(i, &view.of(ty.id).fields[i]), &mut out),
+                                "field" => json::string(&ty.fields[i].name, &mut out),
+                                "access" => json::string(access, &mut out),
                                 "writable" => truth(view.class.writable(ty.id).update.contains(&i), &mut out),
                                 _ => json::string("FieldRight", &mut out),
                             }
@@ -87,6 +87,15 @@ fn rights<'a>(compiler: &Compiler<'a>, view: &View, wanted: &Wanted<'a>) -> Resu
     }
     out.push(b']');
     Ok(out)
+}
+
+/// The type's fields that are shown, and how.
+fn shown(view: &View, ty: &Type) -> Vec<(usize, &'static str)> {
+    if let Some(shape) = view.class.guarded(ty.id) {
+        return shape.measures.iter().map(|field| (*field, "AGGREGATE")).collect();
+    }
+    let seen = (0..ty.fields.len()).filter(|i| view.sees(ty.id, *i));
+    seen.map(|i| (i, access(i, &view.of(ty.id).fields[i]))).collect()
 }
 
 fn truth(is: bool, out: &mut Vec<u8>) {

@@ -126,8 +126,8 @@ mod tests {
             code: None,
             unit: None,
             one_of,
-            small: false,
             filled: None,
+            small: false,
             doc: "",
         }
     }

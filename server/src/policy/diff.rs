@@ -21,6 +21,7 @@ use crate::{
         compile::compile,
         connect::Db,
         facts::Facts,
+        pred::and,
         probe::Probe,
         roster::{self, TakenSeat},
         trace::is_personal,
@@ -177,13 +178,14 @@ async fn of_seat(db: &Db, taken: &TakenSeat, old: &Rules, new: &Rules, now: Inst
 }
 
 fn differ(old: &TypeView, new: &TypeView) -> bool {
-    old.row != new.row || old.fields != new.fields || old.writes != new.writes
+    old.row != new.row || old.fields != new.fields || old.guard != new.guard || old.writes != new.writes
 }
 
 fn depends(view: &TypeView) -> bool {
     let writes = [&view.writes.create, &view.writes.delete].into_iter().chain(&view.writes.fields);
     let levels = view.fields.iter().flat_map(|f| &f.levels).map(|(p, _)| p);
-    writes.chain(levels).chain([&view.row]).any(|p| is_personal(p))
+    let summed = view.guard.iter().map(|guard| guard.row());
+    writes.chain(levels).chain(summed).chain([&view.row]).any(|p| is_personal(p))
 }
 
 /// `None`: the two are written differently and show the same.
@@ -198,7 +200,12 @@ async fn compare(probe: &Probe, ty: &'static Type, old: &TypeView, new: &TypeVie
     let mut counted: Vec<(&FieldView, &FieldView, (i64, i64))> = Vec::new();
     for (i, field) in ty.fields.iter().enumerate().skip(1) {
         let (was, is) = (&old.fields[i], &new.fields[i]);
-        if was.is_hidden() && is.is_hidden() || same_rows && was == is {
+        let summed = old.guarding(i).is_some() || new.guarding(i).is_some();
+        if !summed && (was.is_hidden() && is.is_hidden() || same_rows && was == is) {
+            continue;
+        }
+        if summed {
+            fields.extend(sums(probe, ty, i, old, new).await?);
             continue;
         }
         let known = counted.iter().find(|(w, n, _)| *w == was && *n == is).map(|(.., counts)| *counts);
@@ -218,6 +225,30 @@ async fn compare(probe: &Probe, ty: &'static Type, old: &TypeView, new: &TypeVie
     let writes = writes::compare(probe, ty, old, new).await?;
     let nothing = rows_gained == 0 && rows_lost == 0 && fields.is_empty() && writes.is_empty();
     Ok((!nothing).then_some(TypeDiff { ty: ty.name, rows_gained, rows_lost, fields, writes }))
+}
+
+/// A field that one side at least shows in sums: the rows that count there, or that are seen.
+async fn sums(
+    probe: &Probe,
+    ty: &'static Type,
+    field: usize,
+    old: &TypeView,
+    new: &TypeView,
+) -> Result<Option<FieldDiff>> {
+    let told = |view: &TypeView| match view.guarding(field) {
+        Some(guard) => (format!("{} by {}", guard.treatment(), guard.shape.names()), guard.row().clone()),
+        None => (levels(&view.fields[field]), and([view.row.clone(), view.fields[field].access()])),
+    };
+    let ((was, before), (is, after)) = (told(old), told(new));
+    let both = probe.count(ty, &and([before.clone(), after.clone()])).await?;
+    let (looser, stricter) = match (old.guarding(field), new.guarding(field)) {
+        (Some(old), Some(new)) => (new.tells_beyond(old), old.tells_beyond(new)),
+        (old, new) => (old.is_some(), new.is_some()),
+    };
+    let fuller = probe.beyond(ty, &after, &before).await? + if looser { both } else { 0 };
+    let less = probe.beyond(ty, &before, &after).await? + if stricter { both } else { 0 };
+    let nothing = fuller == 0 && less == 0 && was == is;
+    Ok((!nothing).then_some(FieldDiff { field: &ty.fields[field].name, old: was, new: is, fuller, less }))
 }
 
 /// `hidden`, `full`, `full or prefix:2`

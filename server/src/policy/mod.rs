@@ -27,7 +27,7 @@ use cedar_policy::{
 use sha2::{Digest, Sha256};
 
 use crate::{
-    access::{NotSql, Treatment},
+    access::{NotSql, Treatment, guard::Dimension},
     catalogue::{CATALOGUE, Field, Type, TypeId},
     error::{Error, Result},
 };
@@ -55,6 +55,8 @@ pub struct Rule {
     pub doc: String,
     pub place: Place,
     pub shown: Shown,
+    /// What sums may be grouped by, if fields are shown in sums only.
+    pub grid: Option<Arc<[Dimension]>>,
     /// By law: above the forbids.
     pub legal: bool,
     /// For whoever has opened the field in the row, see `access::look`.
@@ -110,6 +112,10 @@ impl Rules {
             Err(e) => return Err(vec![Refusal::new(Place::file("schema.cedarschema"), e.to_string())]),
         };
         let all = valid(&schema, Contents::Policies, files)?;
+        let refusals = one_grid(&all);
+        if !refusals.is_empty() {
+            return Err(refusals);
+        }
         let sorted = Sorted::new(&schema, &all);
         let (classes, writes, exports) = (sorted.reads(), sorted.writes(), sorted.exports());
         let rules = Rules { classes, exports, writes, schema, all, version: version(files) };
@@ -162,6 +168,21 @@ fn valid(
         refusals.extend(result.validation_errors().map(|e| source::validation(e, rule, files)));
     }
     if refusals.is_empty() { Ok(all) } else { Err(refusals) }
+}
+
+/// Sums of one type by two grids would tell by their difference what neither tells.
+fn one_grid(all: &[Arc<Rule>]) -> Vec<Refusal> {
+    let mut first: HashMap<String, &Arc<Rule>> = HashMap::new();
+    let mut refusals = Vec::new();
+    for rule in all.iter().filter(|rule| rule.grid.is_some()) {
+        let ResourceConstraint::Is(ty) = rule.policy.resource_constraint() else { continue };
+        let known = *first.entry(ty.to_string()).or_insert(rule);
+        if known.grid != rule.grid {
+            let reason = format!("policy `{}`: {ty} has another @by at {}, give both the same", rule.id, known.place);
+            refusals.push(Refusal::new(rule.place.clone(), reason));
+        }
+    }
+    refusals
 }
 
 /// What `entente policy check` says: a line per policy that cannot be taken.

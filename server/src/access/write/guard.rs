@@ -54,11 +54,18 @@ impl Guard<'_> {
         self.after(key, &fields, &permits, Doing::Create).await
     }
 
-    pub async fn update(&self, key: Uuid, values: &[(usize, Value)], seen: Option<i64>) -> Result<()> {
+    /// `before` is the row as it is now, locked, if there is one.
+    pub async fn update(
+        &self,
+        key: Uuid,
+        before: Option<Vec<Value>>,
+        values: &[(usize, Value)],
+        seen: Option<i64>,
+    ) -> Result<()> {
         let fields: Vec<usize> = values.iter().map(|(field, _)| *field).collect();
         let writes = &self.view.of(self.ty.id).writes;
         let permits: Vec<_> = fields.iter().map(|field| (Some(*field), writes.fields[*field].clone())).collect();
-        let before = self.before(key, &fields, &permits, seen, Doing::Update).await?;
+        let before = self.before(before, &fields, &permits, seen, Doing::Update).await?;
         self.references(Some(&before), values).await?;
         let mut given = values.to_vec();
         given.extend(filled(self.ty, Some(&before), self.by, self.now));
@@ -70,9 +77,9 @@ impl Guard<'_> {
         self.after(key, &fields, &permits, Doing::Update).await
     }
 
-    pub async fn delete(&self, key: Uuid, seen: Option<i64>) -> Result<()> {
+    pub async fn delete(&self, key: Uuid, before: Option<Vec<Value>>, seen: Option<i64>) -> Result<()> {
         let permits = [(None, self.view.of(self.ty.id).writes.delete.clone())];
-        self.before(key, &[], &permits, seen, Doing::Delete).await?;
+        self.before(before, &[], &permits, seen, Doing::Delete).await?;
         match self.tx.delete(self.ty, key).await? {
             Ok(()) => Ok(()),
             // rows that point here may be none of the writer's business
@@ -80,17 +87,17 @@ impl Guard<'_> {
         }
     }
 
-    /// The row as it is now, if it may be written.
+    /// The row, if it may be written.
     async fn before(
         &self,
-        key: Uuid,
+        row: Option<Vec<Value>>,
         fields: &[usize],
         permits: &[(Option<usize>, Arc<Pred>)],
         seen: Option<i64>,
         doing: Doing,
     ) -> Result<Vec<Value>> {
         let missing = || Error::not_found(format!("there is no such {} that you can see", self.ty.name));
-        let row = self.tx.row(self.ty, key, Lock::Write).await?.ok_or_else(missing)?;
+        let row = row.ok_or_else(missing)?;
         let version = self.ty.version();
         let read: Vec<usize> = fields.iter().copied().chain(version).collect();
         match self.judge(&row, &read, permits).await? {

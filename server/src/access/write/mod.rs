@@ -72,7 +72,12 @@ impl Gate {
     async fn attempt(&self, audit: &Audit, caller: &Caller, view: &View, write: &Write) -> Result<Option<Uuid>> {
         let tx = Tx::begin(&self.db).await?;
         let version = tx.version().await?;
-        // not before: it may have waited, and time decides
+        let ty = CATALOGUE.ty(write.ty);
+        let before = match &write.change {
+            Change::Create(_) => None,
+            Change::Update(key, _) | Change::Delete(key) => tx.row(ty, *key, Lock::Write).await?,
+        };
+        // not before: it may have waited for others, and time decides
         let now = self.now();
         let held = view.held_by(caller.principal, now) && view.edges.hold(now);
         if !held || version != view.version || self.rules().version != view.policies {
@@ -87,11 +92,11 @@ impl Gate {
         }
         tx.act(caller.into(), now).await?;
         let by = caller.person();
-        let guard = Guard { tx: &tx, view, by, ty: CATALOGUE.ty(write.ty), now };
+        let guard = Guard { tx: &tx, view, by, ty, now };
         match &write.change {
             Change::Create(values) => guard.create(key, values).await?,
-            Change::Update(key, values) => guard.update(*key, values, write.seen).await?,
-            Change::Delete(key) => guard.delete(*key, write.seen).await?,
+            Change::Update(key, values) => guard.update(*key, before, values, write.seen).await?,
+            Change::Delete(key) => guard.delete(*key, before, write.seen).await?,
         }
         let fields = write.change.values().iter().map(|(field, _)| *field);
         if let Some(line) = audit.written(caller.into(), view, write.ty, key, fields) {

@@ -53,6 +53,8 @@ enum State {
     Full,
     Masked,
     Conditional,
+    /// In no row, in guarded sums.
+    Summed,
     Hidden,
 }
 
@@ -87,7 +89,7 @@ impl Matrix {
         for (i, seat) in self.seats.iter().enumerate() {
             let _ = writeln!(out, "{:>3}  {seat}", i + 1);
         }
-        out.push_str("\nfull: in every row of the seat's view; if: depends on the row; prefix, email_mask, band, pseudonym: how it is treated; -: unknown to the seat\n+w: may be changed in some rows; +c, +d at the key: rows may be made, deleted\n");
+        out.push_str("\nfull: in every row of the seat's view; if: depends on the row; prefix, email_mask, band, pseudonym: how it is treated; aggregate_only: in guarded sums, in no row; -: unknown to the seat\n+w: may be changed in some rows; +c, +d at the key: rows may be made, deleted\n");
         for (ty, rows) in &self.types {
             let name = ty.fields.iter().map(|f| f.name.len()).max().unwrap_or(0).max(ty.name.len());
             let width = rows.iter().flatten().map(|cell| cell.text().len()).max().unwrap_or(0).max(3);
@@ -112,7 +114,7 @@ impl Matrix {
         for (i, seat) in self.seats.iter().enumerate() {
             let _ = writeln!(out, "{}. `{seat}`", i + 1);
         }
-        out.push_str("\n● in full · ◐ treated · ◇ depends on the row · blank: unknown to the seat · +w may be changed in some rows · +c +d rows may be made, deleted\n");
+        out.push_str("\n● in full · ◐ treated · ◇ depends on the row · Σ in guarded sums, in no row · blank: unknown to the seat · +w may be changed in some rows · +c +d rows may be made, deleted\n");
         for (ty, rows) in &self.types {
             let columns: String = (1..=self.seats.len()).map(|i| format!(" {i} |")).collect();
             let _ = write!(
@@ -133,10 +135,11 @@ impl Matrix {
 
 impl Cell {
     fn of(view: &View, trace: &Trace, ty: &Type, field: usize) -> Self {
-        let (state, word) = match () {
-            () if !view.sees(ty.id, field) => (State::Hidden, "-".into()),
-            () if field == 0 => (State::Full, "full".into()),
-            () => level(&view.of(ty.id).fields[field]),
+        let (state, word) = match view.of(ty.id).guarding(field) {
+            Some(guard) => (State::Summed, guard.treatment().to_string()),
+            None if !view.sees(ty.id, field) => (State::Hidden, "-".into()),
+            None if field == 0 => (State::Full, "full".into()),
+            None => level(&view.of(ty.id).fields[field]),
         };
         let (mut permits, mut forbids) = (Vec::new(), Vec::new());
         let parts = trace.of(ty.id, field);
@@ -164,6 +167,7 @@ impl Cell {
             State::Full => "●".into(),
             State::Masked => format!("◐ {}", self.word),
             State::Conditional => "◇".into(),
+            State::Summed => format!("Σ {}", self.word),
             State::Hidden => String::new(),
         };
         if self.writes.is_empty() { mark } else { format!("{mark} {}", self.writes) }

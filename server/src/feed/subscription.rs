@@ -1,0 +1,278 @@
+//! One subscription between the feed and a door: a bounded queue of answers that all members of a group
+//! share. Empty, it costs some hundred bytes, and nobody ever waits for the other side.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
+};
+
+use axum::body::Bytes;
+use tokio::sync::Notify;
+
+use crate::error::Error;
+
+/// One event as every member of its group gets it.
+#[derive(Debug)]
+pub struct Event {
+    /// The cursor behind it: an event stream hands it out as the event's id.
+    pub id: Option<Box<str>>,
+    /// A whole GraphQL response, `{"data":{…}}`.
+    pub body: Bytes,
+}
+
+/// Why nothing more comes.
+#[derive(Clone, Debug)]
+pub enum End {
+    Completed,
+    /// Told to the client with its code, such as that its right has ended.
+    Failed(Arc<Error>),
+}
+
+/// How much may wait for a slow reader.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    pub messages: usize,
+    pub bytes: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    Taken,
+    /// The reader is too slow. Nothing was taken, and what waits stays in order.
+    Full,
+    /// Nobody reads any more.
+    Gone,
+}
+
+pub fn subscription(bounds: Bounds) -> (Subscriber, Subscription) {
+    let shared = Arc::new(Shared { bounds, queue: Mutex::default(), drained: Notify::new() });
+    (Subscriber(shared.clone()), Subscription(shared))
+}
+
+struct Shared {
+    bounds: Bounds,
+    queue: Mutex<Queue>,
+    /// Told when the queue was emptied, or its reader went.
+    drained: Notify,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Arc<Event>>,
+    bytes: usize,
+    end: Option<End>,
+    gone: bool,
+    reader: Option<Waker>,
+}
+
+/// Room that an emptied queue keeps; after a burst it gives the rest back.
+const KEPT: usize = 16;
+
+impl Shared {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&self, event: Option<&Arc<Event>>, end: Option<End>, bounded: bool) -> Sent {
+        let mut queue = self.queue();
+        if queue.gone || queue.end.is_some() {
+            return Sent::Gone;
+        }
+        if let Some(event) = event {
+            let bytes = queue.bytes + event.body.len();
+            // the first one is always taken, however large: it could never be delivered otherwise
+            let full = queue.waiting.len() >= self.bounds.messages || bytes > self.bounds.bytes;
+            if bounded && full && !queue.waiting.is_empty() {
+                return Sent::Full;
+            }
+            queue.bytes = bytes;
+            queue.waiting.push_back(event.clone());
+        }
+        queue.end = end;
+        let reader = queue.reader.take();
+        drop(queue);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+        Sent::Taken
+    }
+}
+
+/// The feed's side.
+pub struct Subscriber(Arc<Shared>);
+
+impl Subscriber {
+    pub fn send(&self, event: &Arc<Event>) -> Sent {
+        self.0.put(Some(event), None, true)
+    }
+
+    /// Takes one beyond the bounds: what a reader is told that was too slow. To be sent once for each [`Sent::Full`].
+    pub fn send_anyway(&self, event: &Arc<Event>) -> Sent {
+        self.0.put(Some(event), None, false)
+    }
+
+    /// What waits is still delivered.
+    pub fn end(self, end: End) {
+        self.0.put(None, Some(end), false);
+    }
+
+    pub fn is_gone(&self) -> bool {
+        self.0.queue().gone
+    }
+
+    /// Until the reader has taken all that waits; whether there is a reader.
+    pub async fn drained(&self) -> bool {
+        loop {
+            let told = self.0.drained.notified();
+            {
+                let queue = self.0.queue();
+                if queue.gone || queue.waiting.is_empty() {
+                    return !queue.gone;
+                }
+            }
+            told.await;
+        }
+    }
+}
+
+impl Drop for Subscriber {
+    fn drop(&mut self) {
+        // nothing if it has ended
+        let lost = Error::unavailable("the feed let go of a subscription");
+        self.0.put(None, Some(End::Failed(Arc::new(lost))), false);
+    }
+}
+
+impl fmt::Debug for Subscriber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscriber").finish_non_exhaustive()
+    }
+}
+
+/// The door's side. Dropped, it tells the feed.
+pub struct Subscription(Arc<Shared>);
+
+impl Subscription {
+    /// Moves what waits to `into`, at most about so many bytes and at least one event; `Some` when all was
+    /// taken and no more will come. A ready answer of `None` means that something was moved.
+    pub fn poll_take(
+        &mut self,
+        context: &mut Context<'_>,
+        into: &mut Vec<Arc<Event>>,
+        bytes: usize,
+    ) -> Poll<Option<End>> {
+        let mut queue = self.0.queue();
+        let mut moved = 0;
+        while moved < bytes
+            && let Some(event) = queue.waiting.pop_front()
+        {
+            moved += event.body.len().max(1);
+            queue.bytes -= event.body.len();
+            into.push(event);
+        }
+        if queue.waiting.is_empty() && queue.waiting.capacity() > KEPT {
+            queue.waiting.shrink_to(KEPT);
+        }
+        if moved > 0 {
+            let drained = queue.waiting.is_empty();
+            drop(queue);
+            if drained {
+                self.0.drained.notify_waiters();
+            }
+            return Poll::Ready(None);
+        }
+        match &queue.end {
+            Some(end) => Poll::Ready(Some(end.clone())),
+            None => {
+                queue.reader = Some(context.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        let mut queue = self.0.queue();
+        queue.gone = true;
+        queue.waiting = VecDeque::new();
+        queue.bytes = 0;
+        drop(queue);
+        self.0.drained.notify_waiters();
+    }
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use super::*;
+
+    const BOUNDS: Bounds = Bounds { messages: 3, bytes: 100 };
+
+    fn event(body: &'static str) -> Arc<Event> {
+        Arc::new(Event { id: None, body: Bytes::from_static(body.as_bytes()) })
+    }
+
+    async fn take(subscription: &mut Subscription, bytes: usize) -> (Vec<Bytes>, Option<End>) {
+        let mut taken = Vec::new();
+        let end = poll_fn(|context| subscription.poll_take(context, &mut taken, bytes)).await;
+        (taken.iter().map(|event| event.body.clone()).collect(), end)
+    }
+
+    #[tokio::test]
+    async fn a_queue_goes_out_at_once_and_then_its_end() {
+        let (subscriber, mut subscription) = subscription(BOUNDS);
+        for body in ["a", "b", "c"] {
+            assert_eq!(subscriber.send(&event(body)), Sent::Taken);
+        }
+        subscriber.end(End::Completed);
+        assert_eq!(take(&mut subscription, 1_000).await.0, ["a", "b", "c"]);
+        let (rest, end) = take(&mut subscription, 1_000).await;
+        assert!(rest.is_empty() && matches!(end, Some(End::Completed)));
+    }
+
+    #[tokio::test]
+    async fn a_slow_reader_is_told_once_and_loses_nothing_before() {
+        let (subscriber, mut subscription) = subscription(BOUNDS);
+        for body in ["a", "b", "c"] {
+            subscriber.send(&event(body));
+        }
+        assert_eq!(subscriber.send(&event("d")), Sent::Full);
+        assert_eq!(subscriber.send_anyway(&event("gap")), Sent::Taken);
+        assert_eq!(take(&mut subscription, 2).await.0, ["a", "b"]);
+        assert_eq!(take(&mut subscription, 1_000).await.0, ["c", "gap"]);
+        assert!(subscriber.drained().await);
+    }
+
+    #[tokio::test]
+    async fn bytes_are_bounded_but_for_the_first() {
+        let (subscriber, _subscription) = subscription(Bounds { messages: 10, bytes: 3 });
+        assert_eq!(subscriber.send(&event("longer")), Sent::Taken);
+        assert_eq!(subscriber.send(&event("a")), Sent::Full);
+    }
+
+    #[tokio::test]
+    async fn each_side_learns_that_the_other_went() {
+        let (subscriber, reader) = subscription(BOUNDS);
+        subscriber.send(&event("a"));
+        let waits = tokio::spawn(async move { (subscriber.drained().await, subscriber) });
+        drop(reader);
+        let (reads, subscriber) = waits.await.expect("ended");
+        assert!(!reads && subscriber.is_gone());
+        assert_eq!(subscriber.send(&event("b")), Sent::Gone);
+
+        let (subscriber, mut reader) = subscription(BOUNDS);
+        let waits = tokio::spawn(async move { take(&mut reader, 1).await });
+        drop(subscriber);
+        assert!(matches!(waits.await.expect("ended").1, Some(End::Failed(_))));
+    }
+}
