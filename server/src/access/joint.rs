@@ -114,7 +114,14 @@ fn meet(ty: &Type, (a, me): (&TypeView, Uuid), (b, them): (&TypeView, Uuid)) -> 
     });
     let agreements = a.agreements.union(&b.agreements).copied().collect();
     // sums over the rows that two views share would tell by their difference what either hides
-    TypeView { fields: fields.collect(), row: row.clone(), guard: None, agreements, looks: BTreeSet::new(), writes: Writes::none(ty) }
+    TypeView {
+        fields: fields.collect(),
+        row: row.clone(),
+        guard: None,
+        agreements,
+        looks: BTreeSet::new(),
+        writes: Writes::none(ty),
+    }
 }
 
 /// The sums that another seat is told, over rows and fields that the operator sees as they are.

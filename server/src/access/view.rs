@@ -262,7 +262,14 @@ impl TypeView {
 
     pub fn hidden(ty: &Type) -> Self {
         let fields = vec![FieldView::default(); ty.fields.len()];
-        TypeView { row: never(), fields, guard: None, agreements: BTreeSet::new(), looks: BTreeSet::new(), writes: Writes::none(ty) }
+        TypeView {
+            row: never(),
+            fields,
+            guard: None,
+            agreements: BTreeSet::new(),
+            looks: BTreeSet::new(),
+            writes: Writes::none(ty),
+        }
     }
 
     /// The fields that can be seen at all; with any of them goes the key.
