@@ -2,7 +2,10 @@
 
 use sea_orm_migration::{DbErr, MigrationName, MigrationTrait, SchemaManager, async_trait};
 
-use crate::table::{Table, add, create, drop_all, drop_column, instant, int, key, table, text, uuid};
+use crate::{
+    change,
+    table::{Table, add, create, drop_all, drop_column, instant, int, key, table, text, uuid},
+};
 
 pub(crate) struct BreakGlass;
 
@@ -16,12 +19,15 @@ impl MigrationName for BreakGlass {
 impl MigrationTrait for BreakGlass {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         create(manager, &tables()).await?;
-        add(manager, "organisation", text("privacy_contact").null()).await
+        add(manager, "organisation", text("privacy_contact").null()).await?;
+        change::watch(manager, &["organisation", "break_glass", "mail"]).await
     }
 
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        change::unwatch(manager, &["organisation", "break_glass", "mail"]).await?;
         drop_column(manager, "organisation", "privacy_contact").await?;
-        drop_all(manager, &tables()).await
+        drop_all(manager, &tables()).await?;
+        change::watch(manager, &["organisation"]).await
     }
 
     fn use_transaction(&self) -> Option<bool> {

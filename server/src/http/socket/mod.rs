@@ -230,7 +230,7 @@ impl Session {
                 let most = self.app.config.streams.operations;
                 if self.operations.len() >= most {
                     let text = format!("a connection has at most {most} operations open at once, complete one first");
-                    return self.say([protocol::failed(&id, &Error::RateLimited(text))]).await;
+                    return self.say([protocol::failed(&id, &Error::RateLimited { text, retry_after: 1 })]).await;
                 }
                 let (app, caller) = (self.app.clone(), caller.clone());
                 let answered = async move {
