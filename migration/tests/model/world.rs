@@ -616,6 +616,31 @@ async fn agreements(db: &DatabaseConnection, who: [Uuid; 3], signed: [Uuid; 2], 
             }
         );
     }
+    keep!(
+        db,
+        break_glass {
+            principal_id: signed[0],
+            object_type: "Contact".into(),
+            object_id: customer,
+            field: "phone".into(),
+            reason: "delivery lost".into(),
+            opened_at: now(),
+            ends_at: day("2026-07-08"),
+        }
+    );
+    keep!(
+        db,
+        mail {
+            recipient: "rita@host.example".into(),
+            subject: "a look".into(),
+            body: "somebody looked".into(),
+            created_at: now(),
+            attempts: 1,
+            next_at: now(),
+            sent_at: Some(now()),
+            problem: text("nobody there"),
+        }
+    );
 }
 
 async fn case(
