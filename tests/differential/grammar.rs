@@ -63,7 +63,7 @@ impl Grammar<'_> {
 
     fn policy(&mut self, number: usize, subjects: &[&str]) -> String {
         let permit = self.chance(0.72);
-        let (mut texts, mut plain) = (false, false);
+        let (mut texts, mut stock, mut plain) = (false, false, false);
         let mut text = format!("@id(\"random.{number}\")\n@doc(\"random\")\n");
         if permit {
             match self.rng.gen_range(0..100) {
@@ -79,6 +79,10 @@ impl Grammar<'_> {
                 23..=30 => text += &format!("@treatment(\"band:{}\")\n", self.pick(&["5", "1", "0.5", "100"])),
                 31..=46 => text += "@treatment(\"agreement\")\n",
                 47..=48 => text += "@treatment(\"hidden\")\n",
+                55..=60 => {
+                    stock = true;
+                    text += &format!("@treatment(\"days_of_supply:{}\")\n", self.pick(&["7", "28", "364"]));
+                }
                 49..=54 => {
                     texts = true;
                     text += "@treatment(\"pseudonym\")\n";
@@ -93,7 +97,7 @@ impl Grammar<'_> {
             _ => "principal".to_string(),
         };
         let (action, resource, condition) = if self.chance(0.8) {
-            let of = ty(self.pick(subjects));
+            let of = ty(if stock { "InventoryPosition" } else { self.pick(subjects) });
             let condition = self.condition(of, 2);
             let action = if texts { self.texts_of(of) } else { self.action(of) };
             // sums show no row

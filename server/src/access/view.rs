@@ -12,12 +12,13 @@ use std::{
 };
 
 use entities::Instant;
+use ipnet::IpNet;
 use uuid::Uuid;
 
 use super::{
     guard::{Guard, Shape},
     pred::{Pred, never, or},
-    roster::Seat,
+    roster::{Caller, Origin, Seat},
     treat::Treatment,
 };
 use crate::catalogue::{CATALOGUE, Field, Type, TypeId};
@@ -47,6 +48,24 @@ pub struct Held {
     pub principal: Uuid,
     pub from: Instant,
     pub until: Option<Instant>,
+    /// `None`: from anywhere.
+    pub networks: Option<Vec<IpNet>>,
+    /// What documents asked in a minute may cost; `None`: as the hub is set.
+    pub budget: Option<u32>,
+}
+
+impl Held {
+    fn counts(&self, now: Instant) -> bool {
+        self.from <= now && self.until.is_none_or(|end| now < end)
+    }
+
+    fn open_to(&self, origin: Origin) -> bool {
+        match (&self.networks, origin) {
+            (None, _) | (_, Origin::Here) => true,
+            (Some(networks), Origin::Address(address)) => networks.iter().any(|network| network.contains(&address)),
+            (Some(_), Origin::Unknown) => false,
+        }
+    }
 }
 
 /// The span of time in which a view is the same: from inclusive, until exclusive. Both ends count, since a clock may jump.
@@ -89,6 +108,8 @@ pub struct TypeView {
     pub fields: Vec<FieldView>,
     /// The agreements in force that the conditions ask, for their scopes or for how they show a field.
     pub agreements: BTreeSet<Uuid>,
+    /// Fields that are shown to whoever has opened them.
+    pub looks: BTreeSet<usize>,
     /// Sums over rows that are not shown. Only of a type that no row is shown of.
     pub guard: Option<Guard>,
     pub writes: Writes,
@@ -163,7 +184,21 @@ impl View {
 
     /// Does this person hold the seat at this moment?
     pub fn held_by(&self, principal: Uuid, now: Instant) -> bool {
-        self.holders.iter().any(|h| h.principal == principal && h.from <= now && h.until.is_none_or(|end| now < end))
+        self.held(principal, now).next().is_some()
+    }
+
+    fn held(&self, principal: Uuid, now: Instant) -> impl Iterator<Item = &Held> {
+        self.holders.iter().filter(move |held| held.principal == principal && held.counts(now))
+    }
+
+    /// May it be used from where this caller asks?
+    pub fn open_to(&self, caller: &Caller, now: Instant) -> bool {
+        self.held(caller.principal, now).any(|held| held.open_to(caller.origin))
+    }
+
+    /// What documents may cost that the person asks in a minute; `None`: as the hub is set.
+    pub fn budget(&self, principal: Uuid, now: Instant) -> Option<u32> {
+        self.held(principal, now).map(|held| held.budget).max().flatten()
     }
 }
 
@@ -230,7 +265,14 @@ impl TypeView {
 
     pub fn hidden(ty: &Type) -> Self {
         let fields = vec![FieldView::default(); ty.fields.len()];
-        TypeView { row: never(), fields, guard: None, agreements: BTreeSet::new(), writes: Writes::none(ty) }
+        TypeView {
+            row: never(),
+            fields,
+            guard: None,
+            agreements: BTreeSet::new(),
+            looks: BTreeSet::new(),
+            writes: Writes::none(ty),
+        }
     }
 
     /// The fields that can be seen at all; with any of them goes the key.

@@ -29,7 +29,7 @@ pub(super) struct Noted<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agreement: Option<Uuid>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<&'a str>,
+    pub reason: Option<String>,
 }
 
 impl Noted<'_> {

@@ -112,7 +112,8 @@ impl<'a> Compiler<'a> {
             }
         }
         let reads = Read::all(self.view, steps.iter().flat_map(|step| step.statement.reads()));
-        Ok(Plan { steps, inputs, slots, roots, calls: self.calls, introspects: self.introspects, reads })
+        let cost = u32::try_from(cost).unwrap_or(u32::MAX).max(1);
+        Ok(Plan { steps, inputs, slots, roots, calls: self.calls, introspects: self.introspects, cost, reads })
     }
 
     // ---- selections

@@ -37,7 +37,7 @@ pub use viewer::access as access_of;
 use crate::{
     access::{Caller, View, ViewClass},
     app::App,
-    audit::Action,
+    audit::{Action, Read},
     config,
     error::{Code, Error, Result},
     feed,
@@ -65,6 +65,10 @@ pub enum AnswerStatus {
     RequestError,
     Unauthenticated,
     Forbidden,
+    /// Its budget is spent, for so many seconds.
+    TooMany {
+        retry_after: u64,
+    },
     /// A GET of something else than a query.
     NotAQuery,
     Internal,
@@ -240,6 +244,7 @@ impl From<Error> for Refused {
         let status = match (&error, error.code()) {
             (Error::Unavailable(_), _) => AnswerStatus::Unavailable,
             (Error::Unlogged(_), _) => AnswerStatus::Unlogged,
+            (Error::RateLimited { retry_after, .. }, _) => AnswerStatus::TooMany { retry_after: *retry_after },
             (_, Code::Unauthenticated) => AnswerStatus::Unauthenticated,
             (_, Code::Forbidden) => AnswerStatus::Forbidden,
             (_, Code::Internal) => AnswerStatus::Internal,
@@ -248,8 +253,7 @@ impl From<Error> for Refused {
         if matches!(status, AnswerStatus::Internal | AnswerStatus::Unavailable | AnswerStatus::Unlogged) {
             crate::telemetry::failure(&error);
         }
-        let error =
-            serde_json::json!({ "message": error.client_text(), "extensions": { "code": error.code().as_str() } });
+        let error = serde_json::json!({ "message": error.client_text(), "extensions": error.extensions() });
         Refused { status, errors: vec![error] }
     }
 }
@@ -306,8 +310,9 @@ const ATTEMPTS: usize = 5;
 async fn try_answer(app: &Arc<App>, caller: &Caller, mut request: Request) -> std::result::Result<Vec<u8>, Refused> {
     let now = app.clock.now();
     let mut view = app.gate.view(caller, now).await?;
+    let mut paid = 0;
     for _ in 0..ATTEMPTS {
-        match attempt(app, caller, &view, &mut request, now).await {
+        match attempt(app, caller, &view, &mut request, now, &mut paid).await {
             Ok(Some(body)) => return Ok(body),
             Ok(None) => {}
             // what a stale view does not know may be shared by now
@@ -329,6 +334,7 @@ async fn attempt(
     view: &Arc<View>,
     request: &mut Request,
     now: entities::Instant,
+    paid: &mut u32,
 ) -> std::result::Result<Option<Vec<u8>>, Refused> {
     let engine = &app.graphql;
     let class = engine.class(view);
@@ -368,6 +374,11 @@ async fn attempt(
             plan
         }
     };
+    // an answer that is made anew is paid for once
+    if plan.cost > *paid {
+        app.budgets.spend(caller.principal, view.budget(caller.principal, now), plan.cost - *paid)?;
+        *paid = plan.cost;
+    }
     let introspection = match plan.introspects {
         true => Some(introspect(&*engine.schema(class, &view.class)?, &document, request).await),
         false => None,
@@ -385,8 +396,17 @@ async fn attempt(
     };
     let Some(answer) = run::run(&run).await? else { return Ok(None) };
     // the last thing before the answer leaves: what cannot be logged is not handed out
-    app.audit.record(caller.into(), Action::Read, &plan.reads, |ty| answer.delivered[ty.0])?;
+    record(app, caller, &plan, &answer, now).await?;
     Ok(Some(answer.into_body()))
+}
+
+/// Notes what an answer holds, with the looks by which it may have been read.
+async fn record(app: &App, caller: &Caller, plan: &Plan, answer: &run::Answered, now: entities::Instant) -> Result<()> {
+    let looks = match plan.reads.iter().any(Read::is_looked) && caller.place.is_none() {
+        true => app.gate.open_looks(caller.principal, now).await?,
+        false => Vec::new(),
+    };
+    app.audit.record_looking(caller.into(), Action::Read, &plan.reads, &looks, |ty| answer.delivered[ty.0])
 }
 
 fn shape(document: &Document, variables: &Map<String, Json>, codec: &Codec) -> Vec<u8> {

@@ -29,6 +29,8 @@ pub struct Plan {
     pub calls: Vec<Call>,
     /// Introspection is answered by the schema.
     pub introspects: bool,
+    /// Objects that an answer can have: what a run takes of a budget.
+    pub cost: u32,
     /// What the access log says of each run.
     pub reads: Vec<Read>,
 }

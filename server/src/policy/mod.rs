@@ -59,6 +59,8 @@ pub struct Rule {
     pub grid: Option<Arc<[Dimension]>>,
     /// By law: above the forbids.
     pub legal: bool,
+    /// For whoever has opened the field in the row, see `access::look`.
+    pub glass: bool,
 }
 
 /// Fields of one type that no policy can tell apart, and the rules that may speak of them.
@@ -92,6 +94,8 @@ pub struct Rules {
     pub classes: Vec<Vec<FieldClass>>,
     /// The texts that they were read from, by file.
     pub files: Vec<(String, String)>,
+    /// By type: the rules on taking its rows along, a class without fields.
+    pub exports: Vec<FieldClass>,
     /// What can be written, likewise.
     pub writes: Vec<Writes>,
     /// Of the policy texts: a part of the key of every view.
@@ -136,8 +140,9 @@ impl Rules {
             return Err(refusals);
         }
         let sorted = Sorted::new(&schema, &all);
-        let (classes, writes) = (sorted.reads(), sorted.writes());
-        let rules = Rules { classes, writes, schema, all, files: files.to_vec(), version: version(files) };
+        let (classes, writes, exports) = (sorted.reads(), sorted.writes(), sorted.exports());
+        let (files, version) = (files.to_vec(), version(files));
+        let rules = Rules { classes, exports, writes, schema, all, files, version };
         let refusals = check::uncompilable(&rules);
         if refusals.is_empty() { Ok(rules) } else { Err(refusals) }
     }
@@ -266,6 +271,10 @@ impl<'a> Sorted<'a> {
             },
         };
         CATALOGUE.types.iter().map(of).collect()
+    }
+
+    fn exports(&self) -> Vec<FieldClass> {
+        CATALOGUE.types.iter().map(|ty| self.class(ty, schema::EXPORT.into(), Vec::new())).collect()
     }
 
     // what an agreement says differs from field to field, so a class is by policy only

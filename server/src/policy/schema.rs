@@ -41,6 +41,9 @@ pub const SCOPES: &[(&str, &str, &str)] = &[
     ("inventory", "sharedInventory", "SharedInventory"),
 ];
 
+/// To take rows of a type along, as a file. Which fields are in it, reading decides.
+pub const EXPORT: &str = "export";
+
 pub fn action(ty: &Type, field: &Field) -> String {
     format!("{}.{}", ty.name, field.name)
 }
@@ -196,6 +199,12 @@ fn with(catalogue: &Catalogue, kept: &dyn Fn(&str) -> bool) -> String {
             line(format!("action \"{}\" in [\"{}:write\"] {on}", write(ty, field), ty.name));
         }
     }
+    let all: Vec<&str> = catalogue.types.iter().map(|ty| ty.name).collect();
+    line(format!(
+        "\n// ---- taking rows along, as a file: those that are read anyway\n\
+         action \"{EXPORT}\" appliesTo {{ principal: [{ASKER}], resource: [{}], context: Now }};",
+        all.join(", ")
+    ));
     out
 }
 

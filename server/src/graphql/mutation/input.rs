@@ -67,6 +67,7 @@ pub fn read(
         }
         Doing::Update => Change::Update(id.ok_or_else(|| missing("id"))?, values),
         Doing::Delete => Change::Delete(id.ok_or_else(|| missing("id"))?),
+        Doing::Open => return Err(Error::internal("a look is no write of the catalogue's")),
     };
     if doing != Doing::Create && ty.version().is_some() && seen.is_none() {
         return Err(missing("rowVersion"));

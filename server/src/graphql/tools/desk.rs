@@ -17,6 +17,8 @@ const PLACES: usize = 2;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The same for a proof, and for reading the whole access log.
 pub const LONG: Duration = Duration::from_secs(600);
+/// In how many seconds the shipped invariants are proven.
+const PROOF: u64 = 30;
 /// Policies that somebody sends may nest as deep as their size lets them. It is taken as it is needed.
 const STACK: usize = 512 << 20;
 
@@ -58,8 +60,10 @@ impl Desk {
         F: Future<Output = Result<T>>,
     {
         let place = self.solver.clone().try_acquire_owned();
-        let place =
-            place.map_err(|_| Error::RateLimited("a proof is running already, ask again when it has ended".into()))?;
+        let place = place.map_err(|_| Error::RateLimited {
+            text: "a proof is running already, ask again when it has ended".into(),
+            retry_after: PROOF,
+        })?;
         apart(place, None, LONG, work).await
     }
 }

@@ -82,11 +82,12 @@ impl Proof {
         let all: Vec<Arc<Rule>> = rules.all.iter().chain(claimed).cloned().collect();
         let sorted = Sorted::new(&rules.schema, &all);
         let writes = sorted.writes().into_iter().map(|w| w.create.into_iter().chain(w.delete).chain(w.fields));
+        let beside = writes.zip(sorted.exports()).map(|(writes, export)| writes.chain([export]));
         let classes: Vec<Vec<FieldClass>> = sorted
             .reads()
             .into_iter()
-            .zip(writes)
-            .map(|(reads, writes)| reads.into_iter().chain(writes).collect())
+            .zip(beside)
+            .map(|(reads, beside)| reads.into_iter().chain(beside).collect())
             .collect();
         let schemas = classes.iter().map(|of_type| narrowed(of_type)).collect::<Result<_>>()?;
         Ok(Proof { rules, claims, classes, schemas })
