@@ -50,6 +50,8 @@ pub enum Kind {
 pub struct FieldDef {
     pub column: &'static str,
     pub kind: Kind,
+    /// Whole numbers of 64 bits, which GraphQL's `Int` does not hold.
+    pub wide: bool,
     pub optional: bool,
     /// A whole number of 16 bits.
     pub small: bool,

@@ -200,9 +200,9 @@ impl World {
                 Some(if rng.gen_bool(0.5) { field.name.clone().into() } else { field.column.into() })
             }
             ("AgreementField", "treatment") if rng.gen_bool(0.8) => {
-                one(rng, &["full", "prefix", "email_mask", "band", "pseudonym"])
+                one(rng, &["full", "prefix", "email_mask", "band", "pseudonym", "aggregate_only"])
             }
-            ("AgreementField", "param") => one(rng, &["2", "5", "1", "0.5", "10"]),
+            ("AgreementField", "param") => one(rng, &["2", "5", "1", "0.5", "10", "3,0.8"]),
             ("PartnerProduct", "role") if rng.gen_bool(0.7) => Some("supplies".into()),
             ("OrderLine" | "CaseProduct", "lot_no") => one(rng, &["L1", "L2"]),
             ("Consent", "status") if rng.gen_bool(0.7) => Some("given".into()),

@@ -85,7 +85,7 @@ fn expand(input: &DeriveInput) -> syn::Result<Tokens> {
 fn field(field: &syn::Field) -> syn::Result<Tokens> {
     let ident = field.ident.as_ref().ok_or_else(|| syn::Error::new_spanned(field, "fields have names"))?;
     let column = ident.to_string();
-    let (kind, optional) = kind(&field.ty)?;
+    let (kind, wide, optional) = kind(&field.ty)?;
     let small = {
         let ty = &field.ty;
         quote!(#ty).to_string().contains("i16")
@@ -150,6 +150,7 @@ fn field(field: &syn::Field) -> syn::Result<Tokens> {
         crate::meta::FieldDef {
             column: #column,
             kind: crate::meta::Kind::#kind,
+            wide: #wide,
             optional: #optional,
             small: #small,
             class: crate::meta::Class::#class,
@@ -165,14 +166,16 @@ fn field(field: &syn::Field) -> syn::Result<Tokens> {
     })
 }
 
-fn kind(ty: &Type) -> syn::Result<(Ident, bool)> {
+/// The kind, whether it is the wider one of two, and whether it is optional.
+fn kind(ty: &Type) -> syn::Result<(Ident, bool, bool)> {
     let Type::Path(path) = ty else { return Err(syn::Error::new_spanned(ty, "unsupported type")) };
     let Some(last) = path.path.segments.last() else { return Err(syn::Error::new_spanned(ty, "unsupported type")) };
     if last.ident == "Option" {
         if let syn::PathArguments::AngleBracketed(args) = &last.arguments
             && let Some(syn::GenericArgument::Type(inner)) = args.args.first()
         {
-            return Ok((kind(inner)?.0, true));
+            let (kind, wide, _) = kind(inner)?;
+            return Ok((kind, wide, true));
         }
         return Err(syn::Error::new_spanned(ty, "unsupported type"));
     }
@@ -187,7 +190,7 @@ fn kind(ty: &Type) -> syn::Result<(Ident, bool)> {
         "Json" => "Json",
         other => return Err(syn::Error::new_spanned(ty, format!("`{other}` is not a kind of field; see meta::Kind"))),
     };
-    Ok((Ident::new(kind, last.ident.span()), false))
+    Ok((Ident::new(kind, last.ident.span()), last.ident == "i64", false))
 }
 
 fn doc(attrs: &[Attribute]) -> String {

@@ -203,7 +203,8 @@ impl<'a> Compiler<'a> {
 
     fn view(&mut self, seat: &Seat, facts: &Facts) -> Result<View, Refusal> {
         let types = self.types()?;
-        let class = ViewClass::of(&types);
+        let operator = seat.role == OPERATOR && facts.kinds.iter().any(|kind| kind == HOST);
+        let class = ViewClass::of(&types, operator);
         let slug = match facts.attributes.get("slug") {
             Some(Value::String(Some(slug))) => slug.to_string(),
             _ => facts.organisation.to_string(),
@@ -211,7 +212,6 @@ impl<'a> Compiler<'a> {
         Ok(View {
             id: View::next_id(),
             name: format!("{slug}/{}", seat.role),
-            operator: seat.role == OPERATOR && facts.kinds.iter().any(|kind| kind == HOST),
             seat: seat.clone(),
             types,
             class,

@@ -8,7 +8,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use entities::Instant;
+use entities::{Instant, meta::Kind};
 use quick_cache::sync::Cache;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use uuid::Uuid;
@@ -19,13 +19,15 @@ use super::{
     facts::Facts,
     guard, joint,
     log::Heads,
-    read::{Pace, Rows, Session},
+    read::{Arg, Pace, Rows, Session},
     roster::{self, Caller, Place, Seat},
     select::{Binding, Statement},
+    sql::Sql,
     view::View,
     write::Keys,
 };
 use crate::{
+    catalogue::{CATALOGUE, TypeId},
     clock::Clock,
     error::{Error, Result},
     policy::Rules,
@@ -78,7 +80,7 @@ impl Gate {
     pub async fn in_place(&self, caller: &Caller, name: &str, now: Instant) -> Result<Caller> {
         // an operator is told what is wrong with the name; nobody else learns which seats there are, nor who
         // was an operator until now
-        let place = if self.fresh_view(caller, now).await?.operator {
+        let place = if self.fresh_view(caller, now).await?.class.operator {
             let found = roster::resolve(&self.db, name, now).await;
             let (seat, principal) = found.map_err(|error| match error {
                 Error::Usage(text) => Error::Input(text),
@@ -215,7 +217,21 @@ pub struct Reading<'g> {
     db: &'g Db,
 }
 
-impl Reading<'_> {
+impl<'g> Reading<'g> {
+    pub(super) fn over(session: Session, db: &'g Db) -> Self {
+        Reading { session, db }
+    }
+
+    /// Those of the keys that have a row, whoever may see it.
+    pub async fn existing(&mut self, ty: TypeId, keys: Vec<Uuid>) -> Result<Vec<Uuid>> {
+        let mut sql = Sql::new(self.session.dialect());
+        sql.push(&format!("SELECT t.\"id\" FROM \"{}\" t WHERE t.\"id\"", CATALOGUE.ty(ty).table));
+        sql.among(0, Kind::Id);
+        let binding = Binding { now: Instant(0), me: Uuid::nil(), secret: "", slots: &[Arg::Ids(keys)] };
+        let rows = self.run(&Statement::written(sql), &binding).await?;
+        Ok((0..rows.len()).filter_map(|row| rows.id(row, 0)).collect())
+    }
+
     pub async fn run(&mut self, statement: &Statement, binding: &Binding<'_>) -> Result<Rows> {
         self.query(statement, binding, false).await
     }

@@ -37,20 +37,20 @@ pub fn compile(rules: &Rules, caller: &Caller, both: Both, now: Instant) -> Resu
     let edges = own.edges.and(theirs.edges).and(Edges::around(now, instants));
     let delegated: Vec<_> = delegated.into_iter().filter(|d| d.from <= now && now < d.until).collect();
     let mine = compile::compile(rules, &caller.seat, own.clone())?;
-    if !mine.operator && delegated.is_empty() {
+    if !mine.class.operator && delegated.is_empty() {
         return Ok(None);
     }
     let other = compile::compile(rules, &place.seat, theirs)?;
     let (me, them) = (caller.principal, place.principal);
     let mut types: Vec<TypeView> =
         CATALOGUE.types.iter().map(|ty| meet(ty, (mine.of(ty.id), me), (other.of(ty.id), them))).collect();
-    if mine.operator {
+    if mine.class.operator {
         for ty in &CATALOGUE.types {
             let guard = other.of(ty.id).guard.as_ref();
             types[ty.id.0].guard = guard.and_then(|guard| overseen((&mine, me), ty, (guard, them)));
         }
     }
-    if !mine.operator {
+    if !mine.class.operator {
         // of what is delegated the deputy holds whatever is not forbidden to it
         let open = compile::ceiling(rules, &caller.seat, &own)?;
         for ty in CATALOGUE.types.iter().filter(|ty| delegated.iter().any(|d| d.names(ty))) {
@@ -61,11 +61,11 @@ pub fn compile(rules: &Rules, caller: &Caller, both: Both, now: Instant) -> Resu
             }
         }
     }
-    let class = ViewClass::of(&types);
+    // the operator's tools are nothing that the other seat holds
+    let class = ViewClass::of(&types, false);
     Ok(Some(View {
         id: View::next_id(),
         name: other.name,
-        operator: false,
         seat: other.seat,
         types,
         class,

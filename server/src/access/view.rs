@@ -29,11 +29,9 @@ pub struct View {
     pub seat: Seat,
     /// `aqua-seals/partner_planner`
     pub name: String,
-    /// May look as any other seat would.
-    pub operator: bool,
     /// One for each type of the catalogue, in its order.
     pub types: Vec<TypeView>,
-    /// Which fields can be seen at all. Views of one class share their GraphQL schema.
+    /// What can be seen at all. Views of one class share their GraphQL schema.
     pub class: ViewClass,
     /// The policy set and the state of the shared data from which the view was compiled.
     pub policies: u64,
@@ -120,7 +118,12 @@ pub struct FieldView {
 
 /// What a seat's schema is made of.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct ViewClass(Arc<Vec<TypeClass>>);
+pub struct ViewClass {
+    /// What can be seen of each type, in the catalogue's order.
+    types: Arc<Vec<TypeClass>>,
+    /// May look as any other seat would, and has the operator's tools.
+    pub operator: bool,
+}
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct TypeClass {
@@ -172,10 +175,10 @@ impl ViewClass {
             let writable = Writable { create: creatable(ty, &fields), update: fields, delete: !ty.closed };
             TypeClass { seen: (0..ty.fields.len()).collect(), guarded: None, writable }
         };
-        ViewClass(Arc::new(CATALOGUE.types.iter().map(class).collect()))
+        ViewClass { types: Arc::new(CATALOGUE.types.iter().map(class).collect()), operator: true }
     }
 
-    pub fn of(types: &[TypeView]) -> Self {
+    pub fn of(types: &[TypeView], operator: bool) -> Self {
         let seen: Vec<BTreeSet<usize>> = types.iter().map(TypeView::visible).collect();
         let writable = |(ty, view): (&Type, &TypeView)| {
             let known = |field: &Field| field.to.is_none_or(|to| !seen[to.0].is_empty());
@@ -193,23 +196,23 @@ impl ViewClass {
         let guarded = types.iter().map(|view| view.guard.as_ref().map(|guard| guard.shape.clone()));
         let all = seen.iter().cloned().zip(guarded).zip(writable);
         let class = |((seen, guarded), writable)| TypeClass { seen, guarded, writable };
-        ViewClass(Arc::new(all.map(class).collect()))
+        ViewClass { types: Arc::new(all.map(class).collect()), operator }
     }
 
     pub fn sees_type(&self, ty: TypeId) -> bool {
-        !self.0[ty.0].seen.is_empty()
+        !self.types[ty.0].seen.is_empty()
     }
 
     pub fn sees(&self, ty: TypeId, field: usize) -> bool {
-        self.0[ty.0].seen.contains(&field)
+        self.types[ty.0].seen.contains(&field)
     }
 
     pub fn guarded(&self, ty: TypeId) -> Option<&Shape> {
-        self.0[ty.0].guarded.as_ref()
+        self.types[ty.0].guarded.as_ref()
     }
 
     pub fn writable(&self, ty: TypeId) -> &Writable {
-        &self.0[ty.0].writable
+        &self.types[ty.0].writable
     }
 }
 

@@ -115,6 +115,16 @@ impl Read {
     }
 }
 
+/// One use of a tool that looks past the views.
+pub struct Used<'a> {
+    /// What it is, and for which seat: `policy explain as bergmann/partner_sales`.
+    pub tool: &'a str,
+    pub object_type: &'a str,
+    pub object_id: Option<Uuid>,
+    pub fields: Vec<&'a str>,
+    pub policies: u64,
+}
+
 /// The rows of a type that an answer holds.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Delivered {
@@ -181,10 +191,37 @@ impl Audit {
                 decision: read.decision,
                 policy_version: &read.policies,
                 agreement: read.agreement,
+                reason: None,
             };
             line.write(&mut lines).map_err(|cause| unwritable(&self.journal, &cause.into()))?;
         }
         self.journal.append(&lines).map_err(|cause| unwritable(&self.journal, &cause))
+    }
+
+    /// Notes that an operator's tool has looked, before what it saw is handed out.
+    pub fn record_use(&self, who: Who, used: &Used<'_>) -> Result<()> {
+        if !self.enabled {
+            return Ok(());
+        }
+        let line = Noted {
+            id: self.clock.id(),
+            at: self.clock.now().0,
+            principal: who.principal,
+            organisation: who.organisation,
+            on_behalf_of: who.on_behalf_of,
+            action: "read",
+            object_type: used.object_type,
+            object_id: used.object_id,
+            fields: &used.fields,
+            rows: u32::from(used.object_id.is_some()),
+            decision: "allow",
+            policy_version: &format!("{:016x}", used.policies),
+            agreement: None,
+            reason: Some(used.tool),
+        };
+        let mut bytes = Vec::with_capacity(512);
+        line.write(&mut bytes).map_err(|cause| unwritable(&self.journal, &cause.into()))?;
+        self.journal.append(&bytes).map_err(|cause| unwritable(&self.journal, &cause))
     }
 
     /// The line of a write, which goes into the table in the transaction that writes; none if the log is off.

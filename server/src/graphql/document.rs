@@ -12,7 +12,7 @@ use async_graphql::{
 use async_graphql_value::Value;
 use serde_json::{Map, Value as Json};
 
-use super::Limits;
+use super::{Limits, tools};
 use crate::error::{Error, Result};
 
 /// What of a variable's value a plan depends on; all else is bound when the plan runs.
@@ -238,6 +238,7 @@ fn role_of(argument: &str) -> Role {
         "filter" => Role::Shape,
         "after" | "before" => Role::Cursor,
         "id" | "ids" => Role::Id,
+        name if tools::ARGUMENTS.contains(&name) => Role::Shape,
         _ => Role::Value,
     }
 }

@@ -14,6 +14,7 @@ mod page;
 mod plan;
 mod run;
 mod schema;
+mod tools;
 mod value;
 mod viewer;
 
@@ -164,6 +165,7 @@ pub struct Engine {
     plans: Cache<PlanKey, Arc<Plan>>,
     codecs: Cache<Uuid, Arc<Codec>>,
     ids: AtomicU64,
+    tools: tools::Desk,
 }
 
 impl Engine {
@@ -178,6 +180,7 @@ impl Engine {
             plans: Cache::new(limits.plans),
             codecs: Cache::new(10_000),
             ids: AtomicU64::new(1),
+            tools: tools::Desk::default(),
         }
     }
 
@@ -321,7 +324,7 @@ async fn try_answer(app: &Arc<App>, caller: &Caller, mut request: Request) -> st
 }
 
 async fn attempt(
-    app: &App,
+    app: &Arc<App>,
     caller: &Caller,
     view: &Arc<View>,
     request: &mut Request,
@@ -377,6 +380,7 @@ async fn attempt(
         variables: &request.variables,
         me: caller.person(),
         now,
+        asker: tools::Asker { app, caller, now },
         introspection,
     };
     let Some(answer) = run::run(&run).await? else { return Ok(None) };

@@ -146,6 +146,7 @@ pub fn scalar_name(ty: &Type, index: usize, field: &Field) -> String {
     match field.kind {
         Kind::Id => "ID",
         Kind::Text => "String",
+        Kind::Int if field.wide => "Long",
         Kind::Int => "Int",
         Kind::Bool => "Boolean",
         Kind::Decimal => "Decimal",

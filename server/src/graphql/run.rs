@@ -9,6 +9,7 @@ use super::{
     json,
     page::bad_cursor,
     plan::{EdgePart, GROUPS, GroupPart, GroupValue, Input, List, ListPart, Object, PagePart, Part, Plan, Root, Write},
+    tools::Asker,
 };
 use crate::{
     access::{
@@ -29,6 +30,7 @@ pub struct Run<'a> {
     pub variables: &'a Map<String, Json>,
     pub me: Uuid,
     pub now: Instant,
+    pub asker: Asker<'a>,
     /// What the schema answered to introspection, by answer key.
     pub introspection: Option<Json>,
 }
@@ -130,9 +132,14 @@ pub async fn run(run: &Run<'_>) -> Result<Option<Answered>> {
     if !current && run.gate.version().await? != run.view.version {
         return Ok(None);
     }
+    let mut told = Vec::with_capacity(plan.calls.len());
+    for call in &plan.calls {
+        told.push(call.run(&run.asker, run.variables).await?);
+    }
     let mut writer = Writer {
         run,
         results: &results,
+        told: &told,
         out: Vec::with_capacity(4096),
         path: Vec::new(),
         hidden: Vec::new(),
@@ -204,6 +211,8 @@ enum Segment<'a> {
 struct Writer<'a> {
     run: &'a Run<'a>,
     results: &'a [Found],
+    /// What the tools told.
+    told: &'a [Json],
     out: Vec<u8>,
     path: Vec<Segment<'a>>,
     /// Paths of the fields that the row hides, written.
@@ -269,6 +278,7 @@ impl<'a> Writer<'a> {
                     types.iter().for_each(|ty| self.delivered[ty.0].add(None));
                 }
             }
+            Root::Told { call, shape } => shape.write(&self.told[*call], &mut self.out),
             Root::Parts(parts) => {
                 self.out.push(b'{');
                 for (key, part) in parts {

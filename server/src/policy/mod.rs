@@ -21,7 +21,7 @@ use std::{
 };
 
 use cedar_policy::{
-    ActionConstraint, EntityTypeName, EntityUid, Policy, PolicyId, ResourceConstraint, Schema, ValidationMode,
+    ActionConstraint, Effect, EntityTypeName, EntityUid, Policy, PolicyId, ResourceConstraint, Schema, ValidationMode,
     Validator,
 };
 use sha2::{Digest, Sha256};
@@ -90,16 +90,39 @@ pub struct Rules {
     pub all: Vec<Arc<Rule>>,
     /// By type, in the catalogue's order.
     pub classes: Vec<Vec<FieldClass>>,
+    /// The texts that they were read from, by file.
+    pub files: Vec<(String, String)>,
     /// What can be written, likewise.
     pub writes: Vec<Writes>,
     /// Of the policy texts: a part of the key of every view.
     pub version: u64,
 }
 
+impl Rule {
+    /// `permit`, `forbid` or `by law`
+    pub fn effect(&self) -> &'static str {
+        match (self.policy.effect(), self.legal) {
+            (Effect::Forbid, _) => "forbid",
+            (Effect::Permit, true) => "by law",
+            (Effect::Permit, false) => "permit",
+        }
+    }
+
+    /// How a permit shows what it permits.
+    pub fn treatment(&self) -> Option<String> {
+        match self.shown {
+            _ if self.effect() != "permit" => None,
+            Shown::As(treatment) => Some(treatment.to_string()),
+            Shown::Hidden => Some("hidden".into()),
+            Shown::ByAgreement => Some("as an agreement says".into()),
+        }
+    }
+}
+
 impl Rules {
     /// The policies in the binary, or those of a folder.
     pub fn load(folder: Option<&Path>) -> Result<Self> {
-        Self::parse(&source::read(folder)?).map_err(|refusals| Error::usage(report(&refusals)))
+        Self::parse(&files(folder)?).map_err(|refusals| Error::usage(report(&refusals)))
     }
 
     pub fn parse(files: &[(String, String)]) -> std::result::Result<Self, Vec<Refusal>> {
@@ -114,7 +137,7 @@ impl Rules {
         }
         let sorted = Sorted::new(&schema, &all);
         let (classes, writes) = (sorted.reads(), sorted.writes());
-        let rules = Rules { classes, writes, schema, all, version: version(files) };
+        let rules = Rules { classes, writes, schema, all, files: files.to_vec(), version: version(files) };
         let refusals = check::uncompilable(&rules);
         if refusals.is_empty() { Ok(rules) } else { Err(refusals) }
     }
@@ -123,6 +146,11 @@ impl Rules {
         let id: &str = id.as_ref();
         self.all.iter().find(|r| r.id == id)
     }
+}
+
+/// Name and text of the files in the binary, or of those in a folder.
+pub fn files(folder: Option<&Path>) -> Result<Vec<(String, String)>> {
+    source::read(folder)
 }
 
 /// Names a policy set, in the access log too: the same set has the same version on any machine and build.
@@ -179,6 +207,14 @@ fn one_grid(all: &[Arc<Rule>]) -> Vec<Refusal> {
         }
     }
     refusals
+}
+
+/// The type that a tool is asked about.
+pub fn named(name: &str) -> Result<&'static Type> {
+    CATALOGUE.by_name(name).ok_or_else(|| {
+        let known: Vec<&str> = CATALOGUE.types.iter().map(|t| t.name).collect();
+        Error::usage(format!("there is no type `{name}`, the types are {}", known.join(", ")))
+    })
 }
 
 /// What `entente policy check` says: a line per policy that cannot be taken.

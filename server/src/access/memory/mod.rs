@@ -13,7 +13,13 @@ pub use known::{Known, Needs};
 pub use treated::treated;
 
 use self::logic::Logic;
-use super::{gate::Gate, pred::Pred, treat::Treatment, view::View};
+use super::{
+    gate::Gate,
+    log::{Past, Position},
+    pred::Pred,
+    treat::Treatment,
+    view::View,
+};
 use crate::{
     catalogue::{TypeId, Value},
     error::{Error, Result},
@@ -87,6 +93,11 @@ pub(in crate::access) fn holds(case: &Case<'_>, p: &Pred, known: &Known, needs: 
 impl Gate {
     /// What these cases ask of other rows at this moment, read in one state of the data.
     pub async fn learn(&self, now: Instant, cases: &[Case<'_>]) -> Result<Known> {
+        self.learn_at(None, now, cases).await
+    }
+
+    /// The same as the rows stood behind a position of the change log, if one is given.
+    pub async fn learn_at(&self, position: Option<Position>, now: Instant, cases: &[Case<'_>]) -> Result<Known> {
         let mut known = Known::at(now);
         let mut session = None;
         let mut open: Vec<&Case<'_>> = cases.iter().collect();
@@ -101,7 +112,10 @@ impl Gate {
             }
             let session = match &mut session {
                 Some(session) => session,
-                none => none.insert(self.db.reader.session(true).await?),
+                none => none.insert(match position {
+                    Some(position) => Past::session(&self.db, position).await?,
+                    None => self.db.reader.session(true).await?,
+                }),
             };
             known.fetch(session, self.dialect(), &needs).await?;
         }

@@ -75,8 +75,15 @@ pub fn read(
 }
 
 fn key(ty: TypeId, place: String, node: &Node, codec: &Codec) -> Result<uuid::Uuid> {
-    let expected =
-        Expected { kind: Kind::Id, one_of: &[], of: Some(ty), list: false, pattern: false, place: place.clone() };
+    let expected = Expected {
+        kind: Kind::Id,
+        wide: false,
+        one_of: &[],
+        of: Some(ty),
+        list: false,
+        pattern: false,
+        place: place.clone(),
+    };
     match expected.coerce(&node.json(), codec)? {
         Arg::Id(id) => Ok(id),
         _ => Err(Error::input(format!("`{place}` is no id"))),

@@ -16,7 +16,7 @@ use super::{
     json,
     model::{self, Doing, Mutation},
     plan::{Input, Plan, Root},
-    run,
+    run, tools,
 };
 use crate::{
     access::{Caller, View, read::Arg, write::Write},
@@ -29,7 +29,7 @@ pub use schema::{ROOT, schema};
 
 /// The writes of one request.
 struct Asked<'a> {
-    app: &'a App,
+    app: &'a Arc<App>,
     caller: &'a Caller,
     document: &'a Document,
     variables: &'a Map<String, Json>,
@@ -37,7 +37,7 @@ struct Asked<'a> {
 }
 
 pub async fn answer(
-    app: &App,
+    app: &Arc<App>,
     caller: &Caller,
     view: &Arc<View>,
     document: &Document,
@@ -176,8 +176,17 @@ impl<'a> Asked<'a> {
     ) -> Result<Option<run::Answered>> {
         let Asked { app, caller, codec, variables, .. } = *self;
         let plan = &self.plan(view, key, wanted, row)?;
-        let run =
-            run::Run { gate: &app.gate, view, plan, codec, variables, me: caller.person(), now, introspection: None };
+        let run = run::Run {
+            gate: &app.gate,
+            view,
+            plan,
+            codec,
+            variables,
+            me: caller.person(),
+            now,
+            asker: tools::Asker { app, caller, now },
+            introspection: None,
+        };
         let Some(answered) = run::run(&run).await? else { return Ok(None) };
         app.audit.record(caller.into(), Action::Read, &plan.reads, |ty| answered.delivered[ty.0])?;
         Ok(Some(answered))
