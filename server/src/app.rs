@@ -48,7 +48,8 @@ impl App {
         let gate = Gate::open(db.clone(), config.policies.clone(), clock.clone()).await?;
         let graphql = Engine::new(keys.seal, &config.limits);
         let audit = Arc::new(Audit::open(db.clone(), clock.clone(), &config.audit, config.journal(&db)).await?);
-        let feed = ArcSwapOption::empty();
+        let source: Box<dyn feed::Source> = Box::new(feed::Feed::default());
+        let feed = ArcSwapOption::from_pointee(source);
         Ok(Arc::new(App { config, db, clock, keys, tokens, gate, graphql, audit, feed }))
     }
 }
