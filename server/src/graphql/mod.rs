@@ -305,6 +305,19 @@ pub enum Outcome {
     Stream(feed::Subscription),
 }
 
+impl Outcome {
+    /// A failure that was logged where it happened.
+    pub fn failed(error: &Error) -> Self {
+        Outcome::Answer(Answer { body: refusal(error).into_bytes(), status: AnswerStatus::Internal })
+    }
+}
+
+/// A response that says nothing but why there is none.
+pub fn refusal(error: &Error) -> String {
+    let error = serde_json::json!({ "message": error.client_text(), "extensions": { "code": error.code().as_str() } });
+    serde_json::json!({ "errors": [error] }).to_string()
+}
+
 /// Answers a request over a door that can stream. `last_event` is where the client was, if it says so.
 pub async fn respond(app: &Arc<App>, caller: &Arc<Caller>, request: Request, last_event: Option<String>) -> Outcome {
     let source = if subscribes(app, &request) { app.feed.load_full() } else { None };
