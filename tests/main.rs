@@ -9,6 +9,7 @@ mod bad_input;
 mod cli;
 mod differential;
 mod exporting;
+mod feed;
 mod graphql;
 mod harness;
 mod http;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         cli::tests(),
         differential::tests(),
         exporting::tests(),
+        feed::tests(),
         graphql::tests(),
         http::tests(),
         leaks::tests(),
