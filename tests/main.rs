@@ -6,6 +6,7 @@
 mod audit;
 mod auth;
 mod bad_input;
+mod changes;
 mod cli;
 mod differential;
 mod exporting;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         audit::tests(),
         auth::tests(),
         bad_input::tests(),
+        changes::tests(),
         cli::tests(),
         differential::tests(),
         exporting::tests(),

@@ -17,6 +17,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::{
     access::connect::DatabaseUrl,
+    auth::Ttl,
     error::{Error, Result},
 };
 
@@ -38,6 +39,7 @@ pub struct Config {
     pub streams: Streams,
     pub log: Log,
     pub audit: Audit,
+    pub changes: Changes,
     /// For tests: the hub starts at this instant and its clock runs on from there.
     pub clock: Option<Instant>,
     /// Whether a commit on SQLite survives the loss of power; only the demo does without.
@@ -87,6 +89,15 @@ pub struct Audit {
     pub journal: Option<PathBuf>,
 }
 
+/// How much of the change log is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Changes {
+    pub keep: Ttl,
+    /// Changed rows.
+    pub most: u32,
+}
+
 /// As it is written, before it is checked.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -104,6 +115,7 @@ struct Written {
     streams: Streams,
     log: Log,
     audit: Audit,
+    changes: Changes,
 }
 
 /// What the command line sets: the last word.
@@ -163,6 +175,7 @@ impl Config {
             streams: self.streams,
             log: self.log.clone(),
             audit: self.audit.clone(),
+            changes: self.changes,
         };
         toml::to_string(&written).map_err(|cause| Error::internal(cause.to_string()))
     }
@@ -193,6 +206,7 @@ impl Written {
             ("streams.keep_alive", streams.keep_alive),
             ("streams.buffer_messages", streams.buffer_messages),
             ("streams.buffer_bytes", streams.buffer_bytes),
+            ("changes.most", self.changes.most as usize),
         ];
         if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(Error::usage(format!("setting `{name}` must be at least 1")));
@@ -215,6 +229,7 @@ impl Written {
             streams,
             log: self.log,
             audit: self.audit,
+            changes: self.changes,
             clock: self.clock,
             durable: true,
         })

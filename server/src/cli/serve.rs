@@ -73,6 +73,8 @@ pub(super) async fn run(app: Arc<App>, listener: TcpListener, greeting: &str) ->
         let (keep, told) = oneshot::channel();
         (keep, tokio::spawn(app.audit.clone().keep(told)))
     };
+    let (trim, told_to_trim) = oneshot::channel::<()>();
+    tokio::spawn(app.gate.clone().keep_changes(app.config.changes, told_to_trim));
     say(greeting)?;
     let (stopping, mut stopped) = mpsc::channel::<()>(1);
     let stop = async move {
@@ -88,7 +90,7 @@ pub(super) async fn run(app: Arc<App>, listener: TcpListener, greeting: &str) ->
             Ok(())
         }
     };
-    drop(keep);
+    drop((keep, trim));
     if time::timeout(FAREWELL, keeping).await.is_err() {
         tracing::warn!("some lines of the access log stay in its journal until the next start");
     }
