@@ -19,6 +19,7 @@ mod loading;
 mod northwind;
 mod rules;
 mod streams;
+mod writes;
 
 use std::process::ExitCode;
 
@@ -39,5 +40,6 @@ fn main() -> ExitCode {
         northwind::tests(),
         rules::tests(),
         streams::tests(),
+        writes::tests(),
     ])
 }
