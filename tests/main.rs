@@ -10,6 +10,7 @@ mod changes;
 mod cli;
 mod differential;
 mod exporting;
+mod feed;
 mod graphql;
 mod harness;
 mod http;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         cli::tests(),
         differential::tests(),
         exporting::tests(),
+        feed::tests(),
         graphql::tests(),
         http::tests(),
         leaks::tests(),

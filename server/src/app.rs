@@ -57,7 +57,8 @@ impl App {
         let post = Arc::new(Post::open(db.clone(), clock.clone(), &config.mail)?);
         let budgets = Budgets::new(&config.limits, clock.clone());
         let connections = Connections::new(config.streams.connections);
-        let feed = ArcSwapOption::empty();
+        let source: Box<dyn feed::Source> = Box::new(feed::Feed::default());
+        let feed = ArcSwapOption::from_pointee(source);
         Ok(Arc::new(App { config, db, clock, keys, tokens, gate, graphql, audit, budgets, post, connections, feed }))
     }
 }

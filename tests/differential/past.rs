@@ -224,16 +224,12 @@ async fn answers(reading: &mut Reading<'_>, statements: &[Asked], asker: &Asker)
 }
 
 fn text(rows: &Rows, columns: usize) -> String {
-    let mut lines: Vec<String> = (0..rows.len())
-        .map(|row| {
-            let mut line = String::new();
-            (0..columns).for_each(|column| write!(line, "{:?} ", rows.cell(row, column)).unwrap());
-            line
-        })
-        .collect();
-    // groups and counts come as they come; pages are told apart by what is in them
-    lines.sort();
-    lines.join("\n")
+    let mut text = String::new();
+    for row in 0..rows.len() {
+        (0..columns).for_each(|column| write!(text, "{:?} ", rows.cell(row, column)).unwrap());
+        text.push('\n');
+    }
+    text
 }
 
 /// Some writes, as a transaction and by themselves: values that other rows have, rows that go and come again.

@@ -13,12 +13,12 @@ use super::{
 };
 use crate::{
     access::{
-        Gate, View,
+        Gate, Reading, View,
         read::{Arg, Cell, Rows},
         select::{Binding, day_of},
     },
     audit::Delivered,
-    catalogue::CATALOGUE,
+    catalogue::{CATALOGUE, TypeId},
     error::{Error, Result},
 };
 
@@ -30,17 +30,27 @@ pub struct Run<'a> {
     pub variables: &'a Map<String, Json>,
     pub me: Uuid,
     pub now: Instant,
-    pub asker: Asker<'a>,
+    /// Who calls an operator's tools; a subscription has none.
+    pub asker: Option<Asker<'a>>,
     /// What the schema answered to introspection, by answer key.
     pub introspection: Option<Json>,
 }
 
 /// The rows of a step, and where those of each parent are.
-struct Found {
+pub struct Found {
     rows: Rows,
     /// The first column is the parent's key.
     offset: usize,
     of: Spans,
+}
+
+impl Found {
+    fn keys(&self, column: usize) -> Vec<Uuid> {
+        let mut keys: Vec<Uuid> = (0..self.rows.len()).filter_map(|r| self.rows.id(r, column + self.offset)).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
 }
 
 /// What a run gives.
@@ -87,22 +97,14 @@ pub fn access(out: &mut Vec<u8>, hidden: &[u8]) {
 /// `None`: the view was stale, the answer is thrown away.
 pub async fn run(run: &Run<'_>) -> Result<Option<Answered>> {
     let plan = run.plan;
-    let mut slots = Vec::with_capacity(plan.slots);
-    for input in &plan.inputs {
-        slots.push(run.input(input)?);
-    }
-    slots.resize(plan.slots, Arg::Null);
+    let mut slots = run.slots()?;
     let mut results: Vec<Found> = Vec::with_capacity(plan.steps.len());
     let mut current = false;
     if !plan.steps.is_empty() {
         let mut session = run.gate.session(plan.steps.len() > 1).await?;
         for (i, step) in plan.steps.iter().enumerate() {
             if let Some(parent) = &step.parent {
-                let of = &results[parent.step];
-                let mut keys: Vec<Uuid> =
-                    (0..of.rows.len()).filter_map(|r| of.rows.id(r, parent.key + of.offset)).collect();
-                keys.sort_unstable();
-                keys.dedup();
+                let keys = results[parent.step].keys(parent.key);
                 if keys.is_empty() {
                     results.push(Found { rows: Rows::none(), offset: 1, of: Spans::default() });
                     continue;
@@ -133,8 +135,10 @@ pub async fn run(run: &Run<'_>) -> Result<Option<Answered>> {
         return Ok(None);
     }
     let mut told = Vec::with_capacity(plan.calls.len());
-    for call in &plan.calls {
-        told.push(call.run(&run.asker, run.variables).await?);
+    if let Some(asker) = &run.asker {
+        for call in &plan.calls {
+            told.push(call.run(asker, run.variables).await?);
+        }
     }
     let mut writer = Writer {
         run,
@@ -153,6 +157,60 @@ pub async fn run(run: &Run<'_>) -> Result<Option<Answered>> {
         writer.path.pop();
     }
     Ok(Some(Answered { out: writer.out, hidden: writer.hidden, delivered: writer.delivered }))
+}
+
+/// The rows of a plan's steps in one state, with the keys of its roots in a slot.
+pub async fn gather(run: &Run<'_>, past: &mut Reading<'_>, mut slots: Vec<Arg>) -> Result<Vec<Found>> {
+    let mut results: Vec<Found> = Vec::with_capacity(run.plan.steps.len());
+    for step in &run.plan.steps {
+        if let Some(parent) = &step.parent {
+            let keys = results[parent.step].keys(parent.key);
+            if keys.is_empty() {
+                results.push(Found { rows: Rows::none(), offset: 1, of: Spans::default() });
+                continue;
+            }
+            slots[parent.slot] = Arg::Ids(keys);
+        }
+        let binding = Binding { now: run.now, me: run.me, secret: run.codec.secret(), slots: &slots };
+        let rows = past.run(&step.statement, &binding).await?;
+        let offset = usize::from(step.parent.is_some());
+        let of = if offset == 1 { Spans::of(&rows) } else { Spans::default() };
+        results.push(Found { rows, offset, of });
+    }
+    Ok(results)
+}
+
+/// An object of an answer that is written piece by piece.
+#[derive(Debug, Default)]
+pub struct Written {
+    pub body: Vec<u8>,
+    /// Paths of the fields that the row hides.
+    pub hidden: Vec<u8>,
+    pub delivered: Vec<(TypeId, Delivered)>,
+}
+
+/// The row with this key, at this path of its answer; null if the step has none.
+pub fn node(run: &Run<'_>, results: &[Found], step: usize, key: Uuid, object: &Object, path: [&str; 2]) -> Written {
+    let rows = &results[step].rows;
+    let Some(row) = (0..rows.len()).find(|r| rows.id(*r, object.present) == Some(key)) else {
+        return Written { body: b"null".to_vec(), ..Written::default() };
+    };
+    let mut writer = Writer {
+        run,
+        results,
+        told: &[],
+        out: Vec::with_capacity(512),
+        path: path.into_iter().map(Segment::Key).collect(),
+        hidden: Vec::new(),
+        delivered: vec![Delivered::default(); CATALOGUE.types.len()],
+    };
+    writer.object(step, row, object);
+    let delivered = writer.delivered.into_iter().enumerate().filter(|(_, d)| d.rows > 0);
+    Written {
+        body: writer.out,
+        hidden: writer.hidden,
+        delivered: delivered.map(|(ty, delivered)| (TypeId(ty), delivered)).collect(),
+    }
 }
 
 /// The rows of each parent, which stand together: parent, first row and number, in the parents' order.
@@ -181,6 +239,16 @@ impl Spans {
 }
 
 impl Run<'_> {
+    /// Those of the inputs are filled.
+    pub fn slots(&self) -> Result<Vec<Arg>> {
+        let mut slots = Vec::with_capacity(self.plan.slots);
+        for input in &self.plan.inputs {
+            slots.push(self.input(input)?);
+        }
+        slots.resize(self.plan.slots, Arg::Null);
+        Ok(slots)
+    }
+
     fn input(&self, input: &Input) -> Result<Arg> {
         Ok(match input {
             Input::Ready(arg) => arg.clone(),

@@ -9,7 +9,7 @@ use entities::meta::Kind;
 
 use super::{
     model::{self, Shown},
-    mutation, tools,
+    mutation, subscription_schema, tools,
 };
 use crate::{
     access::{ViewClass, guard::Shape},
@@ -86,9 +86,15 @@ pub fn build(class: &ViewClass) -> Result<Schema> {
         query = tools::extend(query, &mut parts);
     }
     let writes = mutation::schema(class);
-    let root = (!writes.is_empty()).then_some(mutation::ROOT);
+    let mutation = (!writes.is_empty()).then_some(mutation::ROOT);
     parts.extend(writes);
-    let mut schema: SchemaBuilder = Schema::build("Query", root, None).disable_suggestions();
+    let feed = subscription_schema::build(class);
+    let subscription = feed.as_ref().map(|(root, _)| root.type_name().to_owned());
+    let mut schema: SchemaBuilder = Schema::build("Query", mutation, subscription.as_deref()).disable_suggestions();
+    if let Some((root, events)) = feed {
+        schema = schema.register(root);
+        parts.extend(events);
+    }
     for part in parts {
         schema = schema.register(part);
     }

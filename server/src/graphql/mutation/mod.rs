@@ -203,7 +203,7 @@ impl<'a> Asked<'a> {
             variables,
             me: caller.person(),
             now,
-            asker: tools::Asker { app, caller, now },
+            asker: Some(tools::Asker { app, caller, now }),
             introspection: None,
         };
         let Some(answered) = run::run(&run).await? else { return Ok(None) };
