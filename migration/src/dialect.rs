@@ -1,4 +1,4 @@
-//! What SQLite and PostgreSQL do not share, all of it.
+//! What SQLite and PostgreSQL do not share, but for the change log, which has a folder of its own.
 
 use sea_orm_migration::sea_orm::DbBackend;
 

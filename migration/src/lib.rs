@@ -5,6 +5,7 @@
 use sea_orm_migration::{MigrationTrait, async_trait};
 pub use sea_orm_migration::{MigratorTrait, SchemaManager};
 
+mod change;
 mod dialect;
 mod m20261122_000001_partners;
 mod m20261122_000002_customers;
@@ -16,6 +17,7 @@ mod m20261122_000007_hub;
 mod m20261122_000008_audit;
 mod m20261122_000009_transfer;
 mod m20261122_000011_moments;
+mod m20261122_000013_changes;
 mod table;
 
 pub struct Migrator;
@@ -34,6 +36,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000008_audit::Audit),
             Box::new(m20261122_000009_transfer::Transfer),
             Box::new(m20261122_000011_moments::Moments),
+            Box::new(m20261122_000013_changes::Changes),
         ]
     }
 }

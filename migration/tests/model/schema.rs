@@ -202,3 +202,68 @@ async fn the_access_version_rises_with_what_views_are_made_of() {
         fresh.drop().await;
     }
 }
+
+/// The images of a table's last event, before and after.
+async fn images(fresh: &Fresh, table: &str) -> Vec<Option<serde_json::Value>> {
+    let sql = format!(
+        "SELECT CAST(before_row AS text), CAST(after_row AS text) FROM change_event WHERE object_table = '{table}' \
+         ORDER BY id DESC LIMIT 1"
+    );
+    let rows = fresh.db.query_all_raw(Statement::from_string(fresh.backend(), sql)).await.unwrap();
+    let row =
+        rows.first().unwrap_or_else(|| panic!("table `{table}` has no change triggers, call `change::watch` for it"));
+    let image =
+        |at| row.try_get_by_index::<Option<String>>(at).unwrap().map(|text| serde_json::from_str(&text).unwrap());
+    vec![image(0), image(1)]
+}
+
+fn named(image: &Option<serde_json::Value>) -> Option<BTreeSet<&str>> {
+    image.as_ref().map(|row| row.as_object().unwrap().keys().map(String::as_str).collect())
+}
+
+#[tokio::test]
+async fn every_change_of_the_model_is_logged_with_all_columns() {
+    for fresh in migrated().await {
+        world::build(&fresh.db).await;
+        // each trigger of each table is to fire, whatever points at the rows
+        let free = match fresh.backend() {
+            DbBackend::Postgres => {
+                "DO $$ DECLARE c record; BEGIN FOR c IN SELECT conrelid::regclass AS t, conname FROM pg_constraint \
+                 WHERE contype = 'f' LOOP EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', c.t, c.conname); \
+                 END LOOP; END $$"
+            }
+            _ => "PRAGMA foreign_keys = OFF",
+        };
+        fresh.db.execute_unprepared(free).await.unwrap();
+        for entity in REGISTRY.iter().filter(|entity| entity.table != "audit_event") {
+            let columns: BTreeSet<&str> = entity.fields.iter().map(|field| field.column).collect();
+            let found = images(&fresh, entity.table).await;
+            assert_eq!([named(&found[0]), named(&found[1])], [None, Some(columns.clone())], "{} insert", entity.table);
+            for field in entity.fields.iter().filter(|field| field.column != "id") {
+                let (table, column) = (entity.table, field.column);
+                let other = match (field.kind, fresh.backend()) {
+                    (Kind::Id, DbBackend::Postgres) => "gen_random_uuid()".into(),
+                    (Kind::Id, _) => "randomblob(16)".into(),
+                    (Kind::Text, _) => format!("coalesce({column}, '') || 'x'"),
+                    (Kind::Bool, _) => format!("NOT {column}"),
+                    (Kind::Date, _) => "'2031-01-01'".into(),
+                    (Kind::Json, _) => "'[77]'".into(),
+                    (Kind::Int | Kind::Decimal | Kind::Instant, _) => format!("coalesce({column}, 0) + 1"),
+                };
+                // a closed set refuses it
+                if fresh.db.execute_unprepared(&format!("UPDATE {table} SET {column} = {other}")).await.is_err() {
+                    continue;
+                }
+                let found = images(&fresh, table).await;
+                assert_eq!(named(&found[0]), Some(columns.clone()), "{table}.{column}");
+                assert_eq!(named(&found[1]), Some(columns.clone()), "{table}.{column}");
+                let [Some(before), Some(after)] = &found[..] else { unreachable!() };
+                assert_ne!(before[column], after[column], "{table}.{column}");
+            }
+            fresh.db.execute_unprepared(&format!("DELETE FROM {}", entity.table)).await.unwrap();
+            let found = images(&fresh, entity.table).await;
+            assert_eq!([named(&found[0]), named(&found[1])], [Some(columns), None], "{} delete", entity.table);
+        }
+        fresh.drop().await;
+    }
+}
