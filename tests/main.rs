@@ -16,6 +16,7 @@ mod leaks;
 mod loading;
 mod northwind;
 mod rules;
+mod webhooks;
 
 use std::process::ExitCode;
 
@@ -33,5 +34,6 @@ fn main() -> ExitCode {
         loading::tests(),
         northwind::tests(),
         rules::tests(),
+        webhooks::tests(),
     ])
 }

@@ -33,6 +33,7 @@ pub mod role_assignment;
 pub mod sales_order;
 pub mod sharing_agreement;
 pub mod supply_commitment;
+pub mod webhook_endpoint;
 
 pub mod meta;
 mod value;
@@ -86,5 +87,6 @@ pub static REGISTRY: &[EntityDef] = &[
     agreement_field::Entity::DEF,
     consent::Entity::DEF,
     privacy_request::Entity::DEF,
+    webhook_endpoint::Entity::DEF,
     audit_event::Entity::DEF,
 ];

@@ -18,6 +18,7 @@ mod m20261122_000008_audit;
 mod m20261122_000009_transfer;
 mod m20261122_000011_moments;
 mod m20261122_000013_changes;
+mod m20261122_000014_webhooks;
 mod table;
 
 pub struct Migrator;
@@ -37,6 +38,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000009_transfer::Transfer),
             Box::new(m20261122_000011_moments::Moments),
             Box::new(m20261122_000013_changes::Changes),
+            Box::new(m20261122_000014_webhooks::Webhooks),
         ]
     }
 }

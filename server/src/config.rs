@@ -38,6 +38,7 @@ pub struct Config {
     pub streams: Streams,
     pub log: Log,
     pub audit: Audit,
+    pub webhooks: Webhooks,
     /// For tests: the hub starts at this instant and its clock runs on from there.
     pub clock: Option<Instant>,
     /// Whether a commit on SQLite survives the loss of power; only the demo does without.
@@ -68,6 +69,22 @@ pub struct Streams {
     pub keep_alive: usize,
     pub buffer_messages: usize,
     pub buffer_bytes: usize,
+}
+
+/// Of events that are sent out. Times are seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Webhooks {
+    pub deliver: bool,
+    pub allow_http: bool,
+    pub allow_private: bool,
+    pub timeout: u32,
+    pub response_bytes: usize,
+    pub per_host: usize,
+    pub refused_for: u32,
+    pub failing_for: u32,
+    pub disable_after: u32,
+    pub dead_letters_for: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -104,6 +121,7 @@ struct Written {
     streams: Streams,
     log: Log,
     audit: Audit,
+    webhooks: Webhooks,
 }
 
 /// What the command line sets: the last word.
@@ -163,6 +181,7 @@ impl Config {
             streams: self.streams,
             log: self.log.clone(),
             audit: self.audit.clone(),
+            webhooks: self.webhooks,
         };
         toml::to_string(&written).map_err(|cause| Error::internal(cause.to_string()))
     }
@@ -193,6 +212,8 @@ impl Written {
             ("streams.keep_alive", streams.keep_alive),
             ("streams.buffer_messages", streams.buffer_messages),
             ("streams.buffer_bytes", streams.buffer_bytes),
+            ("webhooks.timeout", self.webhooks.timeout as usize),
+            ("webhooks.per_host", self.webhooks.per_host),
         ];
         if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(Error::usage(format!("setting `{name}` must be at least 1")));
@@ -215,6 +236,7 @@ impl Written {
             streams,
             log: self.log,
             audit: self.audit,
+            webhooks: self.webhooks,
             clock: self.clock,
             durable: true,
         })

@@ -20,3 +20,4 @@ pub mod import;
 pub mod policy;
 pub mod progress;
 pub mod telemetry;
+pub mod webhook;

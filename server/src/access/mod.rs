@@ -23,6 +23,7 @@ pub mod trace;
 mod treat;
 mod url;
 pub mod view;
+pub mod webhooks;
 
 pub use compile::dry;
 pub use convert::NotSql;

@@ -30,6 +30,10 @@ impl Ttl {
     pub const fn days(days: i64) -> Self {
         Ttl(days * 86_400)
     }
+
+    pub const fn seconds(self) -> i64 {
+        self.0
+    }
 }
 
 impl FromStr for Ttl {

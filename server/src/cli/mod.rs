@@ -12,6 +12,7 @@ mod policy;
 mod schema;
 mod serve;
 mod token;
+mod webhook;
 
 use std::{
     io::{self, Write},
@@ -74,6 +75,9 @@ enum Command {
     Audit(audit::Audit),
     /// Print a bearer token for a seat
     Token(token::Token),
+    /// Send what a seat subscribes to to a web address
+    #[command(subcommand)]
+    Webhook(webhook::Webhook),
     /// Print the GraphQL schema: the whole one, or what a seat sees of it
     Schema(schema::Schema),
     /// Check policies, or show what they do
@@ -119,6 +123,7 @@ async fn dispatch(cli: Cli) -> Result<()> {
         Command::Export(export) => export.run(&settings).await,
         Command::Audit(audit) => audit.run(&settings).await,
         Command::Token(token) => token.run(&settings).await,
+        Command::Webhook(webhook) => webhook.run(&settings).await,
         Command::Schema(schema) => schema.run(&settings).await,
         Command::Policy(policy) => policy.run(&settings).await,
     }

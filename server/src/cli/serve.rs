@@ -16,7 +16,7 @@ use crate::{
     app::App,
     config::Flags,
     error::{Error, Result},
-    http,
+    http, webhook,
 };
 
 /// An editor writes a file in several steps; the set is read when they are over.
@@ -73,6 +73,10 @@ pub(super) async fn run(app: Arc<App>, listener: TcpListener, greeting: &str) ->
         let (keep, told) = oneshot::channel();
         (keep, tokio::spawn(app.audit.clone().keep(told)))
     };
+    let (deliver, delivering) = {
+        let (deliver, told) = oneshot::channel();
+        (deliver, tokio::spawn(webhook::keep(app.clone(), told)))
+    };
     say(greeting)?;
     let (stopping, mut stopped) = mpsc::channel::<()>(1);
     let stop = async move {
@@ -88,6 +92,10 @@ pub(super) async fn run(app: Arc<App>, listener: TcpListener, greeting: &str) ->
             Ok(())
         }
     };
+    drop(deliver);
+    if time::timeout(FAREWELL, delivering).await.is_err() {
+        tracing::warn!("other hubs must wait for the end of webhook leases");
+    }
     drop(keep);
     if time::timeout(FAREWELL, keeping).await.is_err() {
         tracing::warn!("some lines of the access log stay in its journal until the next start");
