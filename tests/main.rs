@@ -16,6 +16,7 @@ mod leaks;
 mod loading;
 mod northwind;
 mod rules;
+mod streams;
 mod webhooks;
 
 use std::process::ExitCode;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         loading::tests(),
         northwind::tests(),
         rules::tests(),
+        streams::tests(),
         webhooks::tests(),
     ])
 }

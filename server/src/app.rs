@@ -17,6 +17,7 @@ use crate::{
     error::Result,
     feed,
     graphql::Engine,
+    http::Connections,
 };
 
 pub struct App {
@@ -28,6 +29,7 @@ pub struct App {
     pub gate: Gate,
     pub graphql: Engine,
     pub audit: Arc<Audit>,
+    pub connections: Arc<Connections>,
     /// Without one there are no subscriptions.
     pub feed: ArcSwapOption<Box<dyn feed::Source>>,
 }
@@ -48,8 +50,10 @@ impl App {
         let gate = Gate::open(db.clone(), config.policies.clone(), clock.clone()).await?;
         let graphql = Engine::new(keys.seal, &config.limits);
         let audit = Arc::new(Audit::open(db.clone(), clock.clone(), &config.audit, config.journal(&db)).await?);
-        let feed = ArcSwapOption::empty();
-        Ok(Arc::new(App { config, db, clock, keys, tokens, gate, graphql, audit, feed }))
+        let connections = Connections::new(config.streams.connections);
+        let source: Box<dyn feed::Source> = Box::new(feed::Feed::default());
+        let feed = ArcSwapOption::from_pointee(source);
+        Ok(Arc::new(App { config, db, clock, keys, tokens, gate, graphql, audit, connections, feed }))
     }
 }
 

@@ -39,19 +39,74 @@
     }
   }
 
-  async function ask(token, params, more) {
-    const response = await fetch("/graphql", {
+  function send(token, params, more, accept, signal) {
+    return fetch("/graphql", {
       method: "POST",
       headers: {
         // what the headers editor holds, such as X-Entente-As
         ...more,
-        accept: "application/graphql-response+json",
+        accept,
         "content-type": "application/json",
         authorization: `Bearer ${token}`,
       },
       body: JSON.stringify(params),
+      signal,
     });
+  }
+
+  async function ask(token, params, more) {
+    const response = await send(token, params, more, "application/graphql-response+json");
     return { status: response.status, body: await response.json() };
+  }
+
+  // The answers of a subscription, read off an event stream until it ends or GraphiQL stops it.
+  function subscribe(token, params, more) {
+    const stop = new AbortController();
+    async function* answers() {
+      try {
+        const response = await send(token, params, more, "text/event-stream", stop.signal);
+        if (!response.headers.get("content-type").startsWith("text/event-stream")) {
+          const body = await response.json();
+          if (response.status === 401) {
+            enter(body.errors[0].message);
+          }
+          yield body;
+          return;
+        }
+        let text = "";
+        const lines = response.body.pipeThrough(new TextDecoderStream()).getReader();
+        for (let part = await lines.read(); !part.done; part = await lines.read()) {
+          const events = (text + part.value).split("\n\n");
+          text = events.pop();
+          for (const event of events) {
+            const data = /^event: next$[^]*^data: (.*)$/m.exec(event);
+            if (data) {
+              yield JSON.parse(data[1]);
+            }
+          }
+        }
+      } catch (trouble) {
+        if (!stop.signal.aborted) {
+          throw trouble;
+        }
+      }
+    }
+    const all = answers();
+    const iterator = {
+      next: () => all.next(),
+      // at once: the next answer may never come
+      return: () => {
+        stop.abort();
+        return all.return();
+      },
+    };
+    return { [Symbol.asyncIterator]: () => iterator };
+  }
+
+  function isSubscription(params, document) {
+    const named = (operation) => !params.operationName || operation.name?.value === params.operationName;
+    const operations = (document?.definitions ?? []).filter((part) => part.kind === "OperationDefinition");
+    return operations.find(named)?.operation === "subscription";
   }
 
   function enter(trouble) {
@@ -74,6 +129,9 @@
     part("graphiql").hidden = false;
     part("seat").textContent = seat + endOf(token);
     const fetcher = async (params, options) => {
+      if (isSubscription(params, options?.documentAST)) {
+        return subscribe(token, params, options?.headers);
+      }
       const { status, body } = await ask(token, params, options?.headers);
       if (status === 401) {
         enter(body.errors[0].message);

@@ -12,6 +12,7 @@ pub mod key;
 pub mod load;
 pub mod memory;
 pub mod moments;
+pub mod past;
 pub mod pred;
 pub mod probe;
 pub mod read;

@@ -109,6 +109,12 @@ impl Gate {
     /// The next instant at which anything that the view shows this person can change by itself; never later
     /// than the first change.
     pub async fn next_edge(&self, view: &View, me: Uuid, now: Instant) -> Result<Option<Instant>> {
+        let position = self.log_head().await?;
+        self.next_edge_at(position, view, me, now).await
+    }
+
+    /// The same if nothing had changed behind this position of the change log.
+    pub async fn next_edge_at(&self, position: i64, view: &View, me: Uuid, now: Instant) -> Result<Option<Instant>> {
         let moments = view.moments();
         let held = view.holders.iter().filter(|held| held.principal == me);
         let mut edges: Vec<Instant> = held.flat_map(|held| [Some(held.from), held.until]).flatten().collect();
@@ -117,8 +123,9 @@ impl Gate {
         let (sql, all) = self.statement(&moments);
         if !all.is_empty() {
             let binding = Binding { now, me, secret: "", slots: &[] };
-            let mut session = self.db.reader.session(false).await?;
-            let rows = session.query(sql.sql(), &sql.arguments(&binding), sql.pace(), true).await?;
+            let mut past = self.past(position).await?;
+            let rows = past.run(&sql, &binding).await?;
+            past.finish().await?;
             edges.extend(all.iter().enumerate().filter_map(|(i, next)| next.edge(rows.cell(0, i))));
         }
         Ok(edges.into_iter().filter(|at| *at > now).min())

@@ -362,6 +362,24 @@ impl Statement {
         &self.pace
     }
 
+    /// How often the text names the table, or a word like it.
+    pub fn mentions(&self, table: &str) -> usize {
+        let inner = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let alone = |(at, _): &(usize, &str)| {
+            !self.sql[..*at].ends_with(inner) && !self.sql[at + table.len()..].starts_with(inner)
+        };
+        self.sql.match_indices(table).filter(alone).count()
+    }
+
+    pub fn names(&self, table: &str) -> bool {
+        self.mentions(table) > 0
+    }
+
+    /// The answer depends on the person who asks.
+    pub fn is_personal(&self) -> bool {
+        self.binds.contains(&Bind::Me)
+    }
+
     pub fn arguments(&self, binding: &Binding<'_>) -> Vec<Arg> {
         let now = binding.now.0.div_euclid(1000);
         self.binds

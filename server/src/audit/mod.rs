@@ -66,6 +66,7 @@ impl From<&Caller> for Who {
 pub enum Action {
     Read,
     Export,
+    Subscribe,
 }
 
 /// What of a type is read, by every run of a plan: the line without who, when and how many.
@@ -118,6 +119,12 @@ pub struct Delivered {
 }
 
 impl Delivered {
+    /// Those of another answer too.
+    pub fn join(&mut self, other: Delivered) {
+        self.rows = self.rows.saturating_add(other.rows);
+        self.last = other.last;
+    }
+
     pub fn add(&mut self, row: Option<Uuid>) {
         self.rows += 1;
         self.last = row;
@@ -167,6 +174,7 @@ impl Audit {
                 action: match action {
                     Action::Read => "read",
                     Action::Export => "export",
+                    Action::Subscribe => "subscribe",
                 },
                 object_type: CATALOGUE.ty(read.ty).name,
                 object_id: delivered.last.filter(|_| delivered.rows == 1),

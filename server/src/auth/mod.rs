@@ -85,7 +85,7 @@ fn bearer(headers: &HeaderMap) -> Result<&str> {
     }
 }
 
-fn expired() -> Error {
+pub(crate) fn expired() -> Error {
     Error::unauthenticated("the token has expired, get a new one")
 }
 

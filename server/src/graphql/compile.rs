@@ -66,18 +66,7 @@ pub fn compile(
     codec: &Codec,
     limits: &Limits,
 ) -> Result<Plan> {
-    let mut compiler = Compiler {
-        view,
-        dialect,
-        document,
-        variables,
-        codec,
-        limits,
-        steps: Vec::new(),
-        inputs: Vec::new(),
-        parents: 0,
-        introspects: false,
-    };
+    let mut compiler = Compiler::new(view, dialect, document, variables, codec, limits);
     let definition = document.definition()?;
     let selected = compiler.collect(&[&definition.node.selection_set.node], "Query", &[])?;
     let mut roots = Vec::new();
@@ -87,23 +76,52 @@ pub fn compile(
         cost = cost.saturating_add(price);
         roots.push((key.clone(), root));
     }
-    if cost > limits.cost {
-        let (limit, cost) = (limits.cost, if cost == usize::MAX { "far more".into() } else { cost.to_string() });
-        return Err(Error::Cost(format!(
-            "the query may return {cost} objects, more than the limit of {limit}; ask for smaller pages"
-        )));
-    }
-    let inputs = compiler.inputs;
-    let slots = inputs.len() + compiler.parents;
-    let mut steps: Vec<Step> = compiler.steps.into_iter().flatten().collect();
-    for step in &mut steps {
-        step.statement.shift_slots(PARENTS, inputs.len());
-        if let Some(parent) = &mut step.parent {
-            parent.slot = parent.slot - PARENTS + inputs.len();
+    compiler.finish(roots, cost)
+}
+
+impl<'a> Compiler<'a> {
+    pub fn new(
+        view: &'a View,
+        dialect: Dialect,
+        document: &'a Document,
+        variables: &'a Map<String, Json>,
+        codec: &'a Codec,
+        limits: &'a Limits,
+    ) -> Self {
+        Compiler {
+            view,
+            dialect,
+            document,
+            variables,
+            codec,
+            limits,
+            steps: Vec::new(),
+            inputs: Vec::new(),
+            parents: 0,
+            introspects: false,
         }
     }
-    let reads = Read::all(view, steps.iter().flat_map(|step| step.statement.reads()));
-    Ok(Plan { steps, inputs, slots, roots, introspects: compiler.introspects, reads })
+
+    pub fn finish(self, roots: Vec<(String, Root)>, cost: usize) -> Result<Plan> {
+        if cost > self.limits.cost {
+            let limit = self.limits.cost;
+            let cost = if cost == usize::MAX { "far more".into() } else { cost.to_string() };
+            return Err(Error::Cost(format!(
+                "the query may return {cost} objects, more than the limit of {limit}; ask for smaller pages"
+            )));
+        }
+        let inputs = self.inputs;
+        let slots = inputs.len() + self.parents;
+        let mut steps: Vec<Step> = self.steps.into_iter().flatten().collect();
+        for step in &mut steps {
+            step.statement.shift_slots(PARENTS, inputs.len());
+            if let Some(parent) = &mut step.parent {
+                parent.slot = parent.slot - PARENTS + inputs.len();
+            }
+        }
+        let reads = Read::all(self.view, steps.iter().flat_map(|step| step.statement.reads()));
+        Ok(Plan { steps, inputs, slots, roots, introspects: self.introspects, reads })
+    }
 }
 
 impl<'a> Compiler<'a> {

@@ -116,6 +116,17 @@ impl Codec {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
+    /// Bytes that only this organisation's codec opens again, and only for the same purpose.
+    pub fn seal(&self, purpose: &str, plain: &[u8]) -> String {
+        let payload = Payload { msg: plain, aad: purpose.as_bytes() };
+        URL_SAFE_NO_PAD.encode(self.cursors.encrypt(&GenericArray::from(NONCE), payload).unwrap_or_default())
+    }
+
+    pub fn open(&self, purpose: &str, text: &str) -> Option<Vec<u8>> {
+        let sealed = URL_SAFE_NO_PAD.decode(text).ok()?;
+        self.cursors.decrypt(&GenericArray::from(NONCE), Payload { msg: &sealed, aad: purpose.as_bytes() }).ok()
+    }
+
     /// Which of a cursor's values are null, as a plan for it must know. The cursor is not trusted yet.
     pub fn nulls(&self, text: &str) -> Option<u8> {
         URL_SAFE_NO_PAD.decode(text).ok()?.first().copied()

@@ -12,6 +12,8 @@ mod page;
 mod plan;
 mod run;
 mod schema;
+pub mod subscription;
+mod subscription_schema;
 mod value;
 mod viewer;
 
@@ -24,11 +26,13 @@ use std::{
 };
 
 use async_graphql::dynamic::Schema;
+use futures_util::StreamExt;
 use quick_cache::{Equivalent, sync::Cache};
 use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
 pub use ids::Codec;
+pub use subscription_schema::Kind as ChangeKind;
 pub use viewer::access as access_of;
 
 use crate::{
@@ -179,6 +183,10 @@ impl Engine {
         }
     }
 
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     pub fn codec(&self, organisation: Uuid) -> Arc<Codec> {
         if let Some(codec) = self.codecs.get(&organisation) {
             return codec;
@@ -199,6 +207,32 @@ impl Engine {
         });
         self.class_of.insert(view.id, class);
         class
+    }
+
+    /// The request's document, which is one of the view's schema.
+    async fn document(&self, view: &View, request: &mut Request) -> std::result::Result<Arc<Document>, Refused> {
+        let class = self.class(view);
+        let key = DocumentRef { class, query: &request.query, operation: request.operation_name.as_deref() };
+        let (document, seen) = match self.documents.get(&key) {
+            Some(document) => (document, true),
+            None => {
+                let id = self.ids.fetch_add(1, Ordering::Relaxed);
+                let parsed = Document::parse(&request.query, request.operation_name.as_deref(), &self.limits, id)?;
+                (Arc::new(parsed), false)
+            }
+        };
+        if request.method_get && !document.is_query()? {
+            let mut refused = Refused::from(Error::input("only queries are answered to GET, send a mutation by POST"));
+            refused.status = AnswerStatus::NotAQuery;
+            return Err(refused);
+        }
+        document.complete(&mut request.variables)?;
+        if !seen {
+            validate(&*self.schema(class, &view.class)?, &document, request).await?;
+            let key = DocumentKey { class, query: request.query.clone(), operation: request.operation_name.clone() };
+            self.documents.insert(key, document.clone());
+        }
+        Ok(document)
     }
 
     fn schema(&self, number: u64, class: &ViewClass) -> Result<Arc<Schema>> {
@@ -225,9 +259,16 @@ pub fn sdl(class: &ViewClass) -> Result<String> {
 }
 
 /// Errors of a request, as they are written.
-struct Refused {
+pub struct Refused {
     status: AnswerStatus,
     errors: Vec<Json>,
+}
+
+impl From<Refused> for Answer {
+    fn from(refused: Refused) -> Self {
+        let body = serde_json::json!({ "errors": refused.errors }).to_string().into_bytes();
+        Answer { body, status: refused.status }
+    }
 }
 
 impl From<Error> for Refused {
@@ -253,10 +294,7 @@ impl From<Error> for Refused {
 pub async fn answer(app: &Arc<App>, caller: &Caller, request: Request) -> Answer {
     match try_answer(app, caller, request).await {
         Ok(body) => Answer { body, status: AnswerStatus::Executed },
-        Err(refused) => Answer {
-            body: serde_json::json!({ "errors": refused.errors }).to_string().into_bytes(),
-            status: refused.status,
-        },
+        Err(refused) => refused.into(),
     }
 }
 
@@ -265,6 +303,19 @@ pub async fn answer(app: &Arc<App>, caller: &Caller, request: Request) -> Answer
 pub enum Outcome {
     Answer(Answer),
     Stream(feed::Subscription),
+}
+
+impl Outcome {
+    /// A failure that was logged where it happened.
+    pub fn failed(error: &Error) -> Self {
+        Outcome::Answer(Answer { body: refusal(error).into_bytes(), status: AnswerStatus::Internal })
+    }
+}
+
+/// A response that says nothing but why there is none.
+pub fn refusal(error: &Error) -> String {
+    let error = serde_json::json!({ "message": error.client_text(), "extensions": { "code": error.code().as_str() } });
+    serde_json::json!({ "errors": [error] }).to_string()
 }
 
 /// Answers a request over a door that can stream. `last_event` is where the client was, if it says so.
@@ -314,25 +365,11 @@ async fn attempt(
 ) -> std::result::Result<Option<Vec<u8>>, Refused> {
     let engine = &app.graphql;
     let class = engine.class(view);
-    let key = DocumentRef { class, query: &request.query, operation: request.operation_name.as_deref() };
-    let (document, seen) = match engine.documents.get(&key) {
-        Some(document) => (document, true),
-        None => {
-            let id = engine.ids.fetch_add(1, Ordering::Relaxed);
-            let parsed = Document::parse(&request.query, request.operation_name.as_deref(), &engine.limits, id)?;
-            (Arc::new(parsed), false)
-        }
-    };
-    if request.method_get && !document.is_query()? {
-        let mut refused = Refused::from(Error::input("only queries are answered to GET, send a mutation by POST"));
-        refused.status = AnswerStatus::NotAQuery;
-        return Err(refused);
-    }
-    document.complete(&mut request.variables)?;
-    if !seen {
-        validate(&*engine.schema(class, &view.class)?, &document, request).await?;
-        let key = DocumentKey { class, query: request.query.clone(), operation: request.operation_name.clone() };
-        engine.documents.insert(key, document.clone());
+    let document = engine.document(view, request).await?;
+    if document.is_subscription() {
+        return Err(
+            Error::input("subscriptions are answered over WebSocket or as an event stream, ask for either").into()
+        );
     }
     let codec = engine.codec(view.seat.organisation);
     let shape = shape(&document, &request.variables, &codec);
@@ -392,7 +429,10 @@ const ERRORS: usize = 20;
 
 /// The resolvers give nothing, so what fails is the document.
 async fn validate(schema: &Schema, document: &Document, request: &Request) -> std::result::Result<(), Refused> {
-    let response = schema.execute(asked(document, request)).await;
+    let response = match document.is_subscription() {
+        true => schema.execute_stream(asked(document, request)).next().await.unwrap_or_default(),
+        false => schema.execute(asked(document, request)).await,
+    };
     if response.errors.is_empty() {
         return Ok(());
     }

@@ -13,11 +13,12 @@ use super::{
 use crate::{
     access::{
         Gate, View,
+        past::Past,
         read::{Arg, Cell, Rows},
         select::{Binding, day_of},
     },
     audit::Delivered,
-    catalogue::CATALOGUE,
+    catalogue::{CATALOGUE, TypeId},
     error::{Error, Result},
 };
 
@@ -34,11 +35,20 @@ pub struct Run<'a> {
 }
 
 /// The rows of a step, and where those of each parent are.
-struct Found {
+pub struct Found {
     rows: Rows,
     /// The first column is the parent's key.
     offset: usize,
     of: Spans,
+}
+
+impl Found {
+    fn keys(&self, column: usize) -> Vec<Uuid> {
+        let mut keys: Vec<Uuid> = (0..self.rows.len()).filter_map(|r| self.rows.id(r, column + self.offset)).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys
+    }
 }
 
 /// What a run gives.
@@ -51,22 +61,14 @@ pub struct Answered {
 /// `None`: the view was stale, the answer is thrown away.
 pub async fn run(run: &Run<'_>) -> Result<Option<Answered>> {
     let plan = run.plan;
-    let mut slots = Vec::with_capacity(plan.slots);
-    for input in &plan.inputs {
-        slots.push(run.input(input)?);
-    }
-    slots.resize(plan.slots, Arg::Null);
+    let mut slots = run.slots()?;
     let mut results: Vec<Found> = Vec::with_capacity(plan.steps.len());
     let mut current = false;
     if !plan.steps.is_empty() {
         let mut session = run.gate.session(plan.steps.len() > 1).await?;
         for (i, step) in plan.steps.iter().enumerate() {
             if let Some(parent) = &step.parent {
-                let of = &results[parent.step];
-                let mut keys: Vec<Uuid> =
-                    (0..of.rows.len()).filter_map(|r| of.rows.id(r, parent.key + of.offset)).collect();
-                keys.sort_unstable();
-                keys.dedup();
+                let keys = results[parent.step].keys(parent.key);
                 if keys.is_empty() {
                     results.push(Found { rows: Rows::none(), offset: 1, of: Spans::default() });
                     continue;
@@ -117,6 +119,59 @@ pub async fn run(run: &Run<'_>) -> Result<Option<Answered>> {
     Ok(Some(Answered { body: writer.out, delivered: writer.delivered }))
 }
 
+/// The rows of a plan's steps in one state, with the keys of its roots in a slot.
+pub async fn gather(run: &Run<'_>, past: &mut Past, mut slots: Vec<Arg>) -> Result<Vec<Found>> {
+    let mut results: Vec<Found> = Vec::with_capacity(run.plan.steps.len());
+    for step in &run.plan.steps {
+        if let Some(parent) = &step.parent {
+            let keys = results[parent.step].keys(parent.key);
+            if keys.is_empty() {
+                results.push(Found { rows: Rows::none(), offset: 1, of: Spans::default() });
+                continue;
+            }
+            slots[parent.slot] = Arg::Ids(keys);
+        }
+        let binding = Binding { now: run.now, me: run.me, secret: run.codec.secret(), slots: &slots };
+        let rows = past.run(&step.statement, &binding).await?;
+        let offset = usize::from(step.parent.is_some());
+        let of = if offset == 1 { Spans::of(&rows) } else { Spans::default() };
+        results.push(Found { rows, offset, of });
+    }
+    Ok(results)
+}
+
+/// An object of an answer that is written piece by piece.
+#[derive(Debug, Default)]
+pub struct Written {
+    pub body: Vec<u8>,
+    /// Paths of the fields that the row hides.
+    pub hidden: Vec<u8>,
+    pub delivered: Vec<(TypeId, Delivered)>,
+}
+
+/// The row with this key, at this path of its answer; null if the step has none.
+pub fn node(run: &Run<'_>, results: &[Found], step: usize, key: Uuid, object: &Object, path: [&str; 2]) -> Written {
+    let rows = &results[step].rows;
+    let Some(row) = (0..rows.len()).find(|r| rows.id(*r, object.present) == Some(key)) else {
+        return Written { body: b"null".to_vec(), ..Written::default() };
+    };
+    let mut writer = Writer {
+        run,
+        results,
+        out: Vec::with_capacity(512),
+        path: path.into_iter().map(Segment::Key).collect(),
+        hidden: Vec::new(),
+        delivered: vec![Delivered::default(); CATALOGUE.types.len()],
+    };
+    writer.object(step, row, object);
+    let delivered = writer.delivered.into_iter().enumerate().filter(|(_, d)| d.rows > 0);
+    Written {
+        body: writer.out,
+        hidden: writer.hidden,
+        delivered: delivered.map(|(ty, delivered)| (TypeId(ty), delivered)).collect(),
+    }
+}
+
 /// The rows of each parent, which stand together: parent, first row and number, in the parents' order.
 #[derive(Default)]
 struct Spans(Vec<(Uuid, usize, usize)>);
@@ -143,6 +198,16 @@ impl Spans {
 }
 
 impl Run<'_> {
+    /// Those of the inputs are filled.
+    pub fn slots(&self) -> Result<Vec<Arg>> {
+        let mut slots = Vec::with_capacity(self.plan.slots);
+        for input in &self.plan.inputs {
+            slots.push(self.input(input)?);
+        }
+        slots.resize(self.plan.slots, Arg::Null);
+        Ok(slots)
+    }
+
     fn input(&self, input: &Input) -> Result<Arg> {
         Ok(match input {
             Input::Ready(arg) => arg.clone(),

@@ -7,7 +7,10 @@ use async_graphql::dynamic::{
 };
 use entities::meta::Kind;
 
-use super::model::{self, Shown};
+use super::{
+    model::{self, Shown},
+    subscription_schema,
+};
 use crate::{
     access::ViewClass,
     catalogue::{Field as Column, Type},
@@ -69,7 +72,13 @@ pub fn build(class: &ViewClass) -> Result<Schema> {
     }
     query = query.field(field("viewer", named("Viewer")).description("Who asks, and what it may see."));
     parts.extend(viewer(class));
-    let mut schema: SchemaBuilder = Schema::build("Query", None, None).disable_suggestions();
+    let feed = subscription_schema::build(class);
+    let root = feed.as_ref().map(|(root, _)| root.type_name().to_owned());
+    let mut schema: SchemaBuilder = Schema::build("Query", None, root.as_deref()).disable_suggestions();
+    if let Some((root, events)) = feed {
+        schema = schema.register(root);
+        parts.extend(events);
+    }
     for part in parts {
         schema = schema.register(part);
     }

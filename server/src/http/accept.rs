@@ -7,6 +7,8 @@ pub(super) enum Media {
     GraphqlResponse,
     /// For clients that do not know the other; GraphQL over HTTP calls them legacy.
     Json,
+    /// An event for each answer.
+    EventStream,
     /// The page, for people.
     Html,
 }
@@ -16,6 +18,7 @@ impl Media {
         match self {
             Media::GraphqlResponse => "application/graphql-response+json; charset=utf-8",
             Media::Json => "application/json; charset=utf-8",
+            Media::EventStream => "text/event-stream; charset=utf-8",
             Media::Html => "text/html; charset=utf-8",
         }
     }
@@ -24,14 +27,15 @@ impl Media {
         match self {
             Media::GraphqlResponse => ("application", "graphql-response+json"),
             Media::Json => ("application", "json"),
+            Media::EventStream => ("text", "event-stream"),
             Media::Html => ("text", "html"),
         }
     }
 }
 
 /// What answers are offered in, the one that is preferred when the client has no opinion first.
-pub(super) const ANSWERS: &[Media] = &[Media::GraphqlResponse, Media::Json];
-pub(super) const ANSWERS_AND_PAGE: &[Media] = &[Media::GraphqlResponse, Media::Json, Media::Html];
+pub(super) const ANSWERS: &[Media] = &[Media::GraphqlResponse, Media::Json, Media::EventStream];
+pub(super) const ANSWERS_AND_PAGE: &[Media] = &[Media::GraphqlResponse, Media::Json, Media::EventStream, Media::Html];
 
 /// The offer that the client ranks highest; among equals the one it names most closely, then the one it
 /// names first, then the first offered. `None` if it takes none of them.
@@ -124,7 +128,7 @@ mod tests {
 
     #[test]
     fn the_client_decides() {
-        use Media::{GraphqlResponse, Json};
+        use Media::{EventStream, GraphqlResponse, Json};
         for (accept, media) in [
             ("application/graphql-response+json", Some(GraphqlResponse)),
             ("application/json", Some(Json)),
@@ -140,7 +144,10 @@ mod tests {
             ("application/*", Some(GraphqlResponse)),
             ("", Some(GraphqlResponse)),
             ("text/html", None),
-            ("text/event-stream", None),
+            ("text/event-stream", Some(EventStream)),
+            ("text/event-stream, application/json;q=0.9", Some(EventStream)),
+            ("application/json, text/event-stream", Some(Json)),
+            ("text/*", Some(EventStream)),
             ("application/json;q=0", None),
             ("*/*;q=0", None),
             ("application/json; charset=latin1", Some(GraphqlResponse)),

@@ -12,19 +12,16 @@ use axum::{
 
 use super::{
     accept::{self, Media},
-    page, params, reply,
+    caller, events, page, params, reply, socket,
 };
 use crate::{
-    access::roster::Caller,
     app::App,
     error::{Code, Error, Result},
-    graphql::{self, AnswerStatus},
+    graphql::{self, Answer, AnswerStatus, Outcome},
 };
 
 /// For a client that sends its body drop by drop.
 const BODY_PATIENCE: Duration = Duration::from_secs(30);
-/// In whose place the caller asks: an operator looks as that seat would, a deputy acts for it.
-const PLACE: &str = "x-entente-as";
 const METHODS: &str = "GET, POST";
 
 pub(super) async fn handle(app: Arc<App>, request: Request) -> Response {
@@ -35,17 +32,18 @@ pub(super) async fn handle(app: Arc<App>, request: Request) -> Response {
         return page::graphiql();
     }
     let media = reply::or_default(wish);
+    if parts.headers.contains_key(header::UPGRADE) {
+        return socket::upgrade(app, parts).await;
+    }
     let caller = match app.tokens.caller(&parts.headers, app.clock.now()) {
         Ok(caller) => caller,
         Err(error) => return reply::unauthenticated(media, &error),
     };
-    if parts.headers.contains_key(header::UPGRADE) {
-        let error = Error::input("this hub does not serve subscriptions, send queries by POST");
-        return reply::refused(media, StatusCode::BAD_REQUEST, &error);
-    }
     if wish.is_none() {
-        let error =
-            Error::input("answers are `application/graphql-response+json` or `application/json`: accept one of them");
+        let error = Error::input(
+            "answers are `application/graphql-response+json`, `application/json` or `text/event-stream`: accept one of \
+             them",
+        );
         return reply::refused(media, StatusCode::NOT_ACCEPTABLE, &error);
     }
     let request = match parts.method {
@@ -62,30 +60,31 @@ pub(super) async fn handle(app: Arc<App>, request: Request) -> Response {
         Ok(request) => request,
         Err((status, error)) => return reply::refused(media, status, &error),
     };
-    match in_place(&app, caller, &parts.headers).await {
-        Ok(caller) => answer(&app, &caller, media, request).await,
-        Err(error) => match error.code() {
-            Code::Unauthenticated => reply::unauthenticated(media, &error),
-            Code::Forbidden => reply::refused(media, StatusCode::FORBIDDEN, &error),
-            Code::BadUserInput => reply::refused(media, StatusCode::BAD_REQUEST, &error),
-            _ => {
-                crate::telemetry::failure(&error);
-                reply::failed(media, &error)
-            }
+    let caller = match caller::in_place(&app, caller, &parts.headers).await {
+        Ok(caller) => caller,
+        Err(error) => return refused(media, &error),
+    };
+    if wish != Some(Media::EventStream) {
+        return deliver(media, graphql::answer(&app, &caller, request).await);
+    }
+    match graphql::respond(&app, &caller, request, events::last_event(&parts.headers)).await {
+        Outcome::Answer(answer) => deliver(Media::EventStream, answer),
+        Outcome::Stream(subscription) => match events::open(&app, &caller, subscription).await {
+            Ok(response) => response,
+            Err(error) => refused(media, &error),
         },
     }
 }
 
-/// The caller, in the place of the seat that it names, if it names one.
-async fn in_place(app: &App, caller: Arc<Caller>, headers: &HeaderMap) -> Result<Arc<Caller>> {
-    let mut names = headers.get_all(PLACE).iter();
-    let Some(name) = names.next() else { return Ok(caller) };
-    let (Ok(name), None) = (name.to_str(), names.next()) else {
-        return Err(Error::input(
-            "name one seat in `X-Entente-As`, as `organisation/role` or `organisation/role/user`",
-        ));
-    };
-    app.gate.in_place(&caller, name.trim(), app.clock.now()).await.map(Arc::new)
+/// Before anything is run.
+fn refused(media: Media, error: &Error) -> Response {
+    match error.code() {
+        Code::Unauthenticated => reply::unauthenticated(media, error),
+        Code::Forbidden => reply::refused(media, StatusCode::FORBIDDEN, error),
+        Code::BadUserInput => reply::refused(media, StatusCode::BAD_REQUEST, error),
+        Code::RateLimited => reply::crowded(media, error),
+        _ => reply::failed_here(media, error),
+    }
 }
 
 async fn post(app: &App, parts: &Parts, body: Body) -> std::result::Result<graphql::Request, (StatusCode, Error)> {
@@ -127,9 +126,13 @@ async fn bytes(headers: &HeaderMap, body: Body, most: usize) -> std::result::Res
     }
 }
 
-async fn answer(app: &Arc<App>, caller: &Caller, media: Media, request: graphql::Request) -> Response {
-    let answer = graphql::answer(app, caller, request).await;
+fn deliver(wish: Media, answer: Answer) -> Response {
+    let media = reply::or_default(Some(wish));
     match answer.status {
+        // a client of a stream learns nothing from a status
+        AnswerStatus::Executed | AnswerStatus::RequestError if wish == Media::EventStream => {
+            reply::send(wish, StatusCode::OK, events::once(&answer.body))
+        }
         AnswerStatus::Executed => reply::send(media, StatusCode::OK, answer.body),
         AnswerStatus::RequestError => reply::send(media, request_error(media), answer.body),
         AnswerStatus::Unauthenticated => {

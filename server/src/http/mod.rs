@@ -2,13 +2,17 @@
 //! without one nothing is learnt, not even which paths exist.
 
 mod accept;
+mod caller;
+mod connections;
+mod events;
 mod graphql;
 mod health;
 mod page;
 mod params;
 mod reply;
+mod socket;
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -19,7 +23,9 @@ use axum::{
     serve::ListenerExt,
 };
 use futures_util::FutureExt;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+
+pub use self::connections::Connections;
 
 use self::accept::{ANSWERS_AND_PAGE, Media};
 use crate::{
@@ -46,17 +52,41 @@ pub async fn listen(address: &str) -> Result<TcpListener> {
     })
 }
 
-/// Serves until `stop`, and then what has begun.
+/// Serves until `stop`, and then what has begun; connections that stay open are told.
 pub async fn serve(
     app: Arc<App>,
     listener: TcpListener,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<()> {
-    // an answer is one write: holding it back for more only adds delay
-    let listener = listener.tap_io(|connection| drop(connection.set_nodelay(true)));
-    let served = axum::serve(listener, router(app)).with_graceful_shutdown(stop);
-    served.await.map_err(|cause| Error::internal(format!("the server ended: {cause}")))
+    let patience = 2 * Duration::from_secs(app.config.streams.keep_alive as u64);
+    let listener = listener.tap_io(move |connection| {
+        // an answer is one write: holding it back for more only adds delay
+        drop(connection.set_nodelay(true));
+        give_up_after(connection, patience);
+    });
+    let connections = app.connections.clone();
+    let told = {
+        let connections = connections.clone();
+        async move {
+            stop.await;
+            connections.stop();
+        }
+    };
+    let served = axum::serve(listener, router(app)).with_graceful_shutdown(told);
+    served.await.map_err(|cause| Error::internal(format!("the server ended: {cause}")))?;
+    connections.all_left().await;
+    Ok(())
 }
+
+/// Whoever takes nothing of what waits for it is gone. An event stream has no other way to notice.
+#[cfg(target_os = "linux")]
+fn give_up_after(connection: &TcpStream, patience: Duration) {
+    drop(socket2::SockRef::from(connection).set_tcp_user_timeout(Some(patience)));
+}
+
+/// Left to the system, which takes its time.
+#[cfg(not(target_os = "linux"))]
+fn give_up_after(_: &TcpStream, _: Duration) {}
 
 async fn enter(State(app): State<Arc<App>>, request: Request) -> Response {
     let id = RequestId(rand::random());

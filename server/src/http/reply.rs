@@ -51,6 +51,13 @@ pub(super) fn challenge(mut response: Response, wrong: Option<&str>) -> Response
     response
 }
 
+/// No place for another connection that stays open.
+pub(super) fn crowded(media: Media, error: &Error) -> Response {
+    let mut response = refused(media, StatusCode::SERVICE_UNAVAILABLE, error);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    response
+}
+
 /// A failure that is ours: logged here, and outside only the request's id is told.
 pub(super) fn failed_here(media: Media, error: &Error) -> Response {
     telemetry::failure(error);
@@ -78,5 +85,5 @@ fn body(error: &Error, id: Option<String>) -> String {
 
 /// The media type that an answer takes when the client's wish cannot be met.
 pub(super) fn or_default(wish: Option<Media>) -> Media {
-    wish.filter(|media| *media != Media::Html).unwrap_or(Media::GraphqlResponse)
+    wish.filter(|media| !matches!(media, Media::Html | Media::EventStream)).unwrap_or(Media::GraphqlResponse)
 }

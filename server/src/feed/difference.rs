@@ -1,0 +1,362 @@
+//! From what a subscriber holds to the next state, page by page: the difference of two answers. Where only rows
+//! changed, transaction by transaction and for the rows that they touched; where rights did, over all rows at once.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    sync::Arc,
+};
+
+use entities::Instant;
+use uuid::Uuid;
+
+use super::{
+    Event,
+    copy::{Copy, Place, State},
+};
+use crate::{
+    app::App,
+    audit::Delivered,
+    catalogue::TypeId,
+    error::{Error, Result},
+    graphql::{
+        ChangeKind, Codec,
+        subscription::{Look, Nodes, PAGE, Question, Shown, Told, Watch},
+    },
+};
+
+/// What a group asks.
+#[derive(Debug)]
+pub struct Desk {
+    pub question: Question,
+    /// Seat and question: what a cursor is good for.
+    pub subject: [u8; 16],
+    pub codec: Arc<Codec>,
+}
+
+/// An event, and what its receiver holds when it has taken it.
+#[derive(Clone, Debug)]
+pub struct Step {
+    pub event: Arc<Event>,
+    pub rows: Arc<[(TypeId, Delivered)]>,
+    pub after: Copy,
+}
+
+pub struct Page {
+    pub steps: Vec<Step>,
+    pub copy: Copy,
+}
+
+/// Changed rows that are read from the log at once.
+const CHANGES: usize = 2_000;
+
+/// Why rows differ.
+#[derive(Clone, Copy)]
+enum Cause {
+    /// Or a first look. Whether a row that is no longer shown is gone is not for the receiver to know.
+    Rights,
+    Transaction(Instant),
+}
+
+enum Difference {
+    Entered,
+    Changed(Vec<&'static str>),
+    Gone,
+}
+
+impl Desk {
+    /// The next events on the way to a state; `None`: from this copy there is no exact way.
+    pub async fn page(&self, app: &App, copy: &Copy, to: &State) -> Result<Option<Page>> {
+        let (goal, behind) = match &copy.ahead {
+            Some((state, place)) if state.is_like(to) => (state, Some(*place)),
+            Some(_) => return Ok(None),
+            None => (to, None),
+        };
+        let page = match &copy.rest {
+            Some(from) if from.is_like(goal) => self.changes(app, from, goal, behind).await?,
+            from => self.walk(app, from.as_ref(), goal, behind, Cause::Rights).await?,
+        };
+        Ok(Some(page))
+    }
+
+    /// The next transactions.
+    async fn changes(&self, app: &App, from: &State, goal: &State, behind: Option<Place>) -> Result<Page> {
+        let Some(watch) = &goal.lens.watch else {
+            return Ok(Page { steps: Vec::new(), copy: Copy::at(goal.clone()) });
+        };
+        let found = app.gate.transactions(from.position, goal.position, CHANGES).await?;
+        let follows = |ty| watch.tracks.iter().any(|track| track.ty == ty);
+        let mut rows: BTreeMap<Place, (i64, i64, Instant)> = BTreeMap::new();
+        let mut end = if found.whole { goal.position } else { found.all.last().map_or(goal.position, |t| t.position) };
+        let mut before = from.position;
+        for transaction in &found.all {
+            let touched = || transaction.rows.iter();
+            let own: BTreeSet<Place> = touched().filter(|(ty, _)| follows(*ty)).copied().collect();
+            let decides =
+                !transaction.whole || watch.tracks.iter().any(|track| touched().any(|(ty, _)| track.decided_by(*ty)));
+            if decides || own.len() > PAGE {
+                if rows.is_empty() {
+                    return self
+                        .walk(
+                            app,
+                            Some(from),
+                            &goal.behind(transaction.position),
+                            behind,
+                            Cause::Transaction(transaction.at),
+                        )
+                        .await;
+                }
+                end = before;
+                break;
+            }
+            let shown =
+                watch.tracks.iter().any(|track| touched().any(|(ty, _)| track.ty != *ty && track.reads.contains(ty)));
+            let again = own.iter().any(|place| rows.contains_key(place)) || rows.len() + own.len() > PAGE;
+            if again || shown && !rows.is_empty() {
+                end = before;
+                break;
+            }
+            rows.extend(own.into_iter().map(|place| (place, (before, transaction.position, transaction.at))));
+            before = transaction.position;
+        }
+        let last = if end == goal.position { goal.clone() } else { goal.behind(end) };
+        self.touched(app, from, &last, rows, behind).await
+    }
+
+    /// The rows that were touched between two states, each once.
+    async fn touched(
+        &self,
+        app: &App,
+        from: &State,
+        last: &State,
+        rows: BTreeMap<Place, (i64, i64, Instant)>,
+        behind: Option<Place>,
+    ) -> Result<Page> {
+        let done = Page { steps: Vec::new(), copy: Copy::at(last.clone()) };
+        let Some(watch) = last.lens.watch.as_ref().filter(|_| !rows.is_empty()) else { return Ok(done) };
+        let mut found: Vec<(i64, Place, Difference)> = Vec::new();
+        for (i, track) in watch.tracks.iter().enumerate() {
+            let keys: Vec<Uuid> = rows.keys().filter(|(ty, _)| *ty == track.ty).map(|(_, key)| *key).collect();
+            if keys.is_empty() {
+                continue;
+            }
+            let old = self.some(app, from, i, keys.clone()).await?;
+            let new = self.some(app, last, i, keys).await?;
+            for (key, difference) in compare(watch, i, &old, watch, i, &new, Uuid::max()) {
+                let place = (track.ty, key);
+                found.push((rows[&place].1, place, difference));
+            }
+        }
+        found.retain(|(_, place, _)| behind.is_none_or(|behind| *place > behind));
+        found.sort_by_key(|(position, place, _)| (*position, *place));
+        let mut told = Vec::new();
+        for (i, (position, place, difference)) in found.iter().enumerate() {
+            let (before, _, at) = rows[place];
+            let ends = found.get(i + 1).is_none_or(|(next, ..)| next != position);
+            let state = if *position == last.position { last.clone() } else { last.behind(*position) };
+            let after = match ends {
+                true => Copy::at(state),
+                false => Copy { ahead: Some((state, *place)), rest: Some(from.behind(before)) },
+            };
+            told.push((*place, difference, at, after));
+        }
+        let steps = self.tell(app, from, last, told, true).await?;
+        Ok(Page { steps, ..done })
+    }
+
+    async fn some(&self, app: &App, state: &State, track: usize, keys: Vec<Uuid>) -> Result<Shown> {
+        let Some(watch) = &state.lens.watch else { return Ok(Shown::none()) };
+        let mut past = app.gate.past(state.position).await?;
+        let shown = watch.some(&self.question, &self.look(app, state), &mut past, track, keys).await?;
+        past.finish().await?;
+        Ok(shown)
+    }
+
+    /// The next rows of all.
+    async fn walk(
+        &self,
+        app: &App,
+        from: Option<&State>,
+        goal: &State,
+        behind: Option<Place>,
+        cause: Cause,
+    ) -> Result<Page> {
+        let here = |state: &State, ty: TypeId| {
+            state.lens.watch.as_ref().and_then(|watch| watch.tracks.iter().position(|track| track.ty == ty))
+        };
+        let states = || from.into_iter().chain([goal]);
+        let types: BTreeSet<TypeId> =
+            states().filter_map(|s| s.lens.watch.as_ref()).flat_map(|w| w.tracks.iter().map(|t| t.ty)).collect();
+        let start = behind.unwrap_or((TypeId(0), Uuid::nil()));
+        let mut left = types.into_iter().filter(|ty| *ty >= start.0);
+        let Some(ty) = left.next() else {
+            return Ok(Page { steps: Vec::new(), copy: Copy::at(goal.clone()) });
+        };
+        let key = if ty == start.0 { start.1 } else { Uuid::nil() };
+        let tracks = (from.and_then(|from| here(from, ty)), here(goal, ty));
+        let old = match (from, tracks.0) {
+            (Some(from), Some(track)) => self.next(app, from, track, key).await?,
+            _ => Shown::none(),
+        };
+        let new = match tracks.1 {
+            Some(track) => self.next(app, goal, track, key).await?,
+            None => Shown::none(),
+        };
+        // beyond the last row of a full page the other one's rows cannot be judged yet
+        let full = [&old, &new].into_iter().filter(|shown| shown.len() >= PAGE).map(|shown| shown.key(shown.len() - 1));
+        let end = full.min();
+        let upto = end.unwrap_or(Uuid::max());
+        let after = |place| Copy { ahead: Some((goal.clone(), place)), rest: from.cloned() };
+        let copy = match (end, left.next()) {
+            (Some(key), _) => after((ty, key)),
+            (None, Some(next)) => after((next, Uuid::nil())),
+            (None, None) => Copy::at(goal.clone()),
+        };
+        let differences = match (from.and_then(|from| from.lens.watch.as_ref()), &goal.lens.watch) {
+            (Some(before), Some(watch)) => {
+                compare(before, tracks.0.unwrap_or(0), &old, watch, tracks.1.unwrap_or(0), &new, upto)
+            }
+            (Some(watch), None) | (None, Some(watch)) => compare(watch, 0, &old, watch, 0, &new, upto),
+            (None, None) => Vec::new(),
+        };
+        let (at, tells) = match cause {
+            Cause::Rights => (app.clock.now(), false),
+            Cause::Transaction(at) => (at, true),
+        };
+        let count = differences.len();
+        let told = differences.iter().enumerate().map(|(i, (key, difference))| {
+            let after = if i + 1 == count { copy.clone() } else { after((ty, *key)) };
+            ((ty, *key), difference, at, after)
+        });
+        let told = told.collect();
+        let steps = self.tell(app, from.unwrap_or(goal), goal, told, tells).await?;
+        Ok(Page { steps, copy })
+    }
+
+    async fn next(&self, app: &App, state: &State, track: usize, behind: Uuid) -> Result<Shown> {
+        let Some(watch) = &state.lens.watch else { return Ok(Shown::none()) };
+        let mut past = app.gate.past(state.position).await?;
+        let shown = watch.page(&self.question, &self.look(app, state), &mut past, track, behind).await?;
+        past.finish().await?;
+        Ok(shown)
+    }
+
+    fn look<'a>(&'a self, app: &'a App, state: &'a State) -> Look<'a> {
+        let lens = &state.lens;
+        Look { gate: &app.gate, view: &lens.view, codec: &self.codec, me: lens.me, at: state.at }
+    }
+
+    /// The events of these differences, in their order.
+    async fn tell(
+        &self,
+        app: &App,
+        from: &State,
+        to: &State,
+        told: Vec<(Place, &Difference, Instant, Copy)>,
+        tells_deletes: bool,
+    ) -> Result<Vec<Step>> {
+        let watch = to.lens.watch.as_ref().or(from.lens.watch.as_ref());
+        let Some(watch) = watch.filter(|_| !told.is_empty()) else { return Ok(Vec::new()) };
+        let mut past = app.gate.past(to.position).await?;
+        let mut nodes: BTreeMap<Place, Nodes> = BTreeMap::new();
+        let mut kept: HashSet<Place> = HashSet::new();
+        let types: BTreeSet<TypeId> = told.iter().map(|((ty, _), ..)| *ty).collect();
+        for ty in types {
+            let keys = |gone: bool| -> Vec<Uuid> {
+                let of = told.iter().filter(|((of, _), d, ..)| *of == ty && matches!(d, Difference::Gone) == gone);
+                of.map(|((_, key), ..)| *key).collect()
+            };
+            let (shown, gone) = (keys(false), keys(true));
+            if tells_deletes && !gone.is_empty() {
+                kept.extend(past.existing(ty, gone).await?.into_iter().map(|key| (ty, key)));
+            }
+            let track = watch.tracks.iter().position(|track| track.ty == ty);
+            if let Some(track) = track.filter(|_| !shown.is_empty() && to.lens.watch.is_some()) {
+                let all = watch.nodes(&self.question, &self.look(app, to), &mut past, track, &shown).await?;
+                nodes.extend(shown.into_iter().map(|key| (ty, key)).zip(all));
+            }
+        }
+        past.finish().await?;
+        let steps = told.into_iter().map(|(place, difference, at, after)| {
+            let none: &[&'static str] = &[];
+            let (kind, changed) = match difference {
+                Difference::Entered => (ChangeKind::Entered, none),
+                Difference::Changed(fields) => (ChangeKind::Changed, &fields[..]),
+                Difference::Gone if tells_deletes && !kept.contains(&place) => (ChangeKind::Deleted, none),
+                Difference::Gone => (ChangeKind::Left, none),
+            };
+            let node = nodes.get(&place);
+            let mut rows: Vec<(TypeId, Delivered)> = node.map(|nodes| nodes.delivered().collect()).unwrap_or_default();
+            if rows.iter().all(|(ty, _)| *ty != place.0) {
+                rows.push((place.0, Delivered { rows: 1, last: Some(place.1) }));
+            }
+            let told = Told { kind, cursor: "", row: Some(place), changed, at, reason: None };
+            self.step(watch, told, node, rows, after)
+        });
+        Ok(steps.collect())
+    }
+
+    fn step(
+        &self,
+        watch: &Watch,
+        told: Told<'_>,
+        node: Option<&Nodes>,
+        rows: Vec<(TypeId, Delivered)>,
+        after: Copy,
+    ) -> Step {
+        let cursor = after.seal(&self.subject, &self.codec);
+        let body = watch.write(&Told { cursor: &cursor, ..told }, node, &self.codec);
+        let event = Event { id: Some(cursor.into()), body: body.into() };
+        Step { event: Arc::new(event), rows: rows.into(), after }
+    }
+
+    /// That the receiver has all up to this state.
+    pub fn checkpoint(&self, state: &State, at: Instant) -> Result<Step> {
+        self.notice(state, ChangeKind::Checkpoint, None, Copy::at(state.clone()), at)
+    }
+
+    /// That the receiver has to begin anew.
+    pub fn gap(&self, state: &State, reason: &str, at: Instant) -> Result<Step> {
+        self.notice(state, ChangeKind::Gap, Some(reason), Copy::empty(), at)
+    }
+
+    fn notice(&self, state: &State, kind: ChangeKind, reason: Option<&str>, after: Copy, at: Instant) -> Result<Step> {
+        let watch = state.lens.watch.as_ref().ok_or_else(|| Error::internal("a notice to nobody"))?;
+        let told = Told { kind, cursor: "", row: None, changed: &[], at, reason };
+        Ok(self.step(watch, told, None, Vec::new(), after))
+    }
+}
+
+/// Two pages of one type, in the order of their keys, up to one of them.
+fn compare(
+    before: &Watch,
+    old_track: usize,
+    old: &Shown,
+    after: &Watch,
+    new_track: usize,
+    new: &Shown,
+    upto: Uuid,
+) -> Vec<(Uuid, Difference)> {
+    let (mut i, mut j, mut out) = (0, 0, Vec::new());
+    let key = |shown: &Shown, row: usize| (row < shown.len()).then(|| shown.key(row)).filter(|key| *key <= upto);
+    loop {
+        match (key(old, i), key(new, j)) {
+            (None, None) => return out,
+            (Some(a), Some(b)) if a == b => {
+                let fields = after.differ(before, (old_track, new_track), (old, i), (new, j));
+                if !fields.is_empty() {
+                    out.push((a, Difference::Changed(fields)));
+                }
+                (i, j) = (i + 1, j + 1);
+            }
+            (Some(a), b) if b.is_none_or(|b| a < b) => {
+                out.push((a, Difference::Gone));
+                i += 1;
+            }
+            (_, Some(b)) => {
+                out.push((b, Difference::Entered));
+                j += 1;
+            }
+            (Some(_), None) => return out,
+        }
+    }
+}
