@@ -107,7 +107,7 @@ impl Worker {
 
     async fn follow(&mut self, mut subscription: Subscription) -> Result<Next> {
         let mut events: Vec<Arc<Event>> = Vec::new();
-        let (mut first, mut ordinal) = (true, 0);
+        let mut ordinal = 0;
         loop {
             let end = poll_fn(|context| subscription.poll_take(context, &mut events, usize::MAX)).await;
             let taken = time::Instant::now();
@@ -115,11 +115,10 @@ impl Worker {
                 if taken.elapsed() > FRESH {
                     return Ok(Next::Again);
                 }
-                match self.deal(&event, first, ordinal).await? {
+                match self.deal(&event, ordinal).await? {
                     Next::Event => {}
                     other => return Ok(other),
                 }
-                first = false;
                 ordinal = if event.id.is_some() { 0 } else { ordinal + 1 };
             }
             if let Some(end) = end {
@@ -133,12 +132,8 @@ impl Worker {
         }
     }
 
-    async fn deal(&mut self, event: &Event, first: bool, ordinal: u64) -> Result<Next> {
+    async fn deal(&mut self, event: &Event, ordinal: u64) -> Result<Next> {
         let told = Told::read(event)?;
-        // perhaps there is an exact way from what the receiver has
-        if told.kind() == "GAP" && !first && self.at.cursor.is_some() {
-            return Ok(Next::Again);
-        }
         let cursor = told.cursor.clone().or_else(|| self.at.cursor.clone());
         if told.kind() == "CHECKPOINT" && !self.at.copying {
             if self.at.cursor.is_some() && self.noted.elapsed() < NOTED {
