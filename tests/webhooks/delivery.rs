@@ -88,7 +88,7 @@ async fn a_failing_receiver_is_asked_again_and_its_owner_is_told(hub: Hub) {
     assert_eq!(receiver.all().len(), 3);
     later(&hub, 300);
     let got = receiver.got(5).await;
-    assert!(got[..4].iter().all(|got| got.told() == "ENTERED r1" && got.id() == got[0].id()), "{got:?}");
+    assert!(got[..4].iter().all(|one| one.told() == "ENTERED r1" && one.id() == got[0].id()), "{got:?}");
     assert_ne!(got[0].header("webhook-timestamp"), got[3].header("webhook-timestamp"));
     assert_eq!(got[4].told(), "ENTERED r2");
     let well = async || (state(&hub).await == ("ACTIVE".to_owned(), Value::Null, Value::Null)).then_some(());
