@@ -6,9 +6,11 @@
 mod audit;
 mod auth;
 mod bad_input;
+mod changes;
 mod cli;
 mod differential;
 mod exporting;
+mod feed;
 mod graphql;
 mod harness;
 mod http;
@@ -26,9 +28,11 @@ fn main() -> ExitCode {
         audit::tests(),
         auth::tests(),
         bad_input::tests(),
+        changes::tests(),
         cli::tests(),
         differential::tests(),
         exporting::tests(),
+        feed::tests(),
         graphql::tests(),
         http::tests(),
         leaks::tests(),

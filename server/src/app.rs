@@ -26,7 +26,7 @@ pub struct App {
     pub clock: Clock,
     pub keys: Keys,
     pub tokens: Tokens,
-    pub gate: Gate,
+    pub gate: Arc<Gate>,
     pub graphql: Engine,
     pub audit: Arc<Audit>,
     pub connections: Arc<Connections>,
@@ -47,7 +47,7 @@ impl App {
         db.check_migrated().await?;
         let keys = key::keys(&db, &clock).await?;
         let tokens = Tokens::new(&keys);
-        let gate = Gate::open(db.clone(), config.policies.clone(), clock.clone()).await?;
+        let gate = Arc::new(Gate::open(db.clone(), config.policies.clone(), clock.clone()).await?);
         let graphql = Engine::new(keys.seal, &config.limits);
         let audit = Arc::new(Audit::open(db.clone(), clock.clone(), &config.audit, config.journal(&db)).await?);
         let connections = Connections::new(config.streams.connections);

@@ -17,6 +17,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::{
     access::connect::DatabaseUrl,
+    auth::Ttl,
     error::{Error, Result},
 };
 
@@ -39,6 +40,7 @@ pub struct Config {
     pub log: Log,
     pub audit: Audit,
     pub webhooks: Webhooks,
+    pub changes: Changes,
     /// For tests: the hub starts at this instant and its clock runs on from there.
     pub clock: Option<Instant>,
     /// Whether a commit on SQLite survives the loss of power; only the demo does without.
@@ -104,6 +106,15 @@ pub struct Audit {
     pub journal: Option<PathBuf>,
 }
 
+/// How much of the change log is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Changes {
+    pub keep: Ttl,
+    /// Changed rows.
+    pub most: u32,
+}
+
 /// As it is written, before it is checked.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -122,6 +133,7 @@ struct Written {
     log: Log,
     audit: Audit,
     webhooks: Webhooks,
+    changes: Changes,
 }
 
 /// What the command line sets: the last word.
@@ -182,6 +194,7 @@ impl Config {
             log: self.log.clone(),
             audit: self.audit.clone(),
             webhooks: self.webhooks,
+            changes: self.changes,
         };
         toml::to_string(&written).map_err(|cause| Error::internal(cause.to_string()))
     }
@@ -214,6 +227,7 @@ impl Written {
             ("streams.buffer_bytes", streams.buffer_bytes),
             ("webhooks.timeout", self.webhooks.timeout as usize),
             ("webhooks.per_host", self.webhooks.per_host),
+            ("changes.most", self.changes.most as usize),
         ];
         if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(Error::usage(format!("setting `{name}` must be at least 1")));
@@ -237,6 +251,7 @@ impl Written {
             log: self.log,
             audit: self.audit,
             webhooks: self.webhooks,
+            changes: self.changes,
             clock: self.clock,
             durable: true,
         })

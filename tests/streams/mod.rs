@@ -1,6 +1,6 @@
 //! The doors that stream: WebSockets and event streams. Who opens one, what goes over it, and how it ends.
 
-mod client;
+pub mod client;
 mod events;
 mod limits;
 mod rights;

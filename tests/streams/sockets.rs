@@ -32,7 +32,6 @@ const DOCUMENTS: &[&str] = &[
     "{ nothing }",
     "{ products(after: \"x\") { nodes { id } } }",
     "mutation { nothing }",
-    "subscription { nothing }",
 ];
 
 /// `{"id":"1","type":"next","payload":…}` → `…`

@@ -23,12 +23,15 @@ pub(super) fn log() -> Vec<String> {
         "CREATE TABLE change_bounds (id int PRIMARY KEY CHECK (id = 1), oldest bigint NOT NULL, \
          moved_at timestamptz NOT NULL, segment smallint NOT NULL)",
         "INSERT INTO change_bounds VALUES (1, 0, now(), 0)",
+        // `number` is that of the event before the segment's first
+        "CREATE TABLE change_segment (segment smallint PRIMARY KEY, number bigint NOT NULL)",
     ]
     .map(String::from)
     .into();
     all.extend(
         (0..SEGMENTS).map(|n| format!("CREATE TABLE change_event_{n} PARTITION OF change_event FOR VALUES IN ({n})")),
     );
+    all.push(format!("INSERT INTO change_segment SELECT n, 0 FROM generate_series(0, {SEGMENTS} - 1) n"));
     all.extend([
         "CREATE INDEX ix_change_event_tx ON change_event (tx, object_table)".to_string(),
         "CREATE INDEX ix_change_event_object ON change_event (object_table, object_id)".to_string(),
@@ -50,6 +53,7 @@ pub(super) fn no_log() -> Vec<String> {
         "DROP TABLE change_open",
         "DROP FUNCTION change_commit()",
         "DROP FUNCTION change_begin()",
+        "DROP TABLE change_segment",
         "DROP TABLE change_bounds",
         "DROP TABLE change_commit",
         "DROP TABLE change_event",
@@ -79,6 +83,10 @@ fn commit() -> String {
         "CREATE FUNCTION change_commit() RETURNS trigger LANGUAGE plpgsql AS $$ \
          DECLARE place bigint; \
          BEGIN \
+           DELETE FROM change_open o WHERE o.tx = NEW.tx; \
+           IF NOT EXISTS (SELECT FROM change_event e WHERE e.tx = NEW.tx AND e.segment = NEW.segment) THEN \
+             RETURN NULL; \
+           END IF; \
            PERFORM pg_advisory_xact_lock({LOCK}); \
            place := nextval('change_position'); \
            INSERT INTO change_commit VALUES (place, NEW.tx, NEW.segment, \
@@ -86,7 +94,6 @@ fn commit() -> String {
              nullif(current_setting('entente.organisation', true), '')::uuid, \
              coalesce(nullif(current_setting('entente.at', true), '')::bigint, \
                       (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)); \
-           DELETE FROM change_open o WHERE o.tx = NEW.tx; \
            PERFORM pg_notify('entente_change', place::text); \
            RETURN NULL; \
          END $$"

@@ -1,7 +1,11 @@
 //! The gate: compiled views by seat, kept until the policies, the shared data or the time make them
 //! stale. Cheap to ask: a look-up and two comparisons.
 
-use std::{convert::Infallible, path::PathBuf, sync::Arc};
+use std::{
+    convert::Infallible,
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
 
 use arc_swap::ArcSwap;
 use entities::Instant;
@@ -14,6 +18,7 @@ use super::{
     connect::{Db, Dialect},
     facts::Facts,
     joint,
+    log::Heads,
     read::{Pace, Rows, Session},
     roster::{self, Caller, Place, Seat},
     select::{Binding, Statement},
@@ -38,13 +43,16 @@ pub struct Gate {
     turns: Cache<Seat, Arc<Mutex<()>>>,
     /// The views of callers in the place of others.
     joint: Cache<(Arc<Seat>, Uuid, Arc<Place>), Arc<View>>,
+    /// Watched from the moment that somebody waits for changes.
+    pub(super) heads: OnceLock<Heads>,
 }
 
 impl Gate {
     pub async fn open(db: Db, folder: Option<PathBuf>, clock: Clock) -> Result<Self> {
         let rules = Rules::load(folder.as_deref())?;
         let (views, turns, joint) = (Cache::new(VIEWS), Cache::new(VIEWS), Cache::new(JOINT_VIEWS));
-        Ok(Gate { db, clock, folder, rules: ArcSwap::from_pointee(rules), views, turns, joint })
+        let (rules, heads) = (ArcSwap::from_pointee(rules), OnceLock::new());
+        Ok(Gate { db, clock, folder, rules, views, turns, joint, heads })
     }
 
     pub fn rules(&self) -> Arc<Rules> {

@@ -10,6 +10,7 @@ mod guess;
 mod joint;
 pub mod key;
 pub mod load;
+pub mod log;
 pub mod memory;
 pub mod moments;
 pub mod past;

@@ -20,8 +20,9 @@ use crate::{
 
 const AUDIENCE: &str = "entente";
 
-/// For how long a token is good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// For how long a token is good, or something else is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Ttl(i64);
 
 impl Ttl {
@@ -31,8 +32,30 @@ impl Ttl {
         Ttl(days * 86_400)
     }
 
-    pub const fn seconds(self) -> i64 {
-        self.0
+    pub const fn micros(self) -> i64 {
+        self.0 * 1_000_000
+    }
+}
+
+impl fmt::Display for Ttl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = [(86_400, 'd'), (3_600, 'h'), (60, 'm')];
+        let (seconds, unit) = units.into_iter().find(|(seconds, _)| self.0 % seconds == 0).unwrap_or((1, 's'));
+        write!(f, "{}{unit}", self.0 / seconds)
+    }
+}
+
+impl TryFrom<String> for Ttl {
+    type Error = String;
+
+    fn try_from(text: String) -> std::result::Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Ttl> for String {
+    fn from(ttl: Ttl) -> Self {
+        ttl.to_string()
     }
 }
 

@@ -77,6 +77,8 @@ pub(super) async fn run(app: Arc<App>, listener: TcpListener, greeting: &str) ->
         let (deliver, told) = oneshot::channel();
         (deliver, tokio::spawn(webhook::keep(app.clone(), told)))
     };
+    let (trim, told_to_trim) = oneshot::channel::<()>();
+    tokio::spawn(app.gate.clone().keep_changes(app.config.changes, told_to_trim));
     say(greeting)?;
     let (stopping, mut stopped) = mpsc::channel::<()>(1);
     let stop = async move {
@@ -96,7 +98,7 @@ pub(super) async fn run(app: Arc<App>, listener: TcpListener, greeting: &str) ->
     if time::timeout(FAREWELL, delivering).await.is_err() {
         tracing::warn!("other hubs must wait for the end of webhook leases");
     }
-    drop(keep);
+    drop((keep, trim));
     if time::timeout(FAREWELL, keeping).await.is_err() {
         tracing::warn!("some lines of the access log stay in its journal until the next start");
     }

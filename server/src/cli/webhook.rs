@@ -85,7 +85,7 @@ impl Webhook {
             }
             Webhook::List => list(app).await,
             Webhook::Rotate { id, overlap } => {
-                let secret = webhook::rotate(app, id, overlap.seconds()).await?;
+                let secret = webhook::rotate(app, id, overlap.micros()).await?;
                 say(&format!("secret  {secret}\n"))
             }
             Webhook::Pause { id } => webhook::pause(app, id).await,

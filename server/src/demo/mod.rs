@@ -23,6 +23,7 @@ use crate::{
     access::{
         connect::{DatabaseUrl, Db, Opening},
         load::Load,
+        log::Acting,
     },
     clock::Clock,
     error::{Error, Result},
@@ -52,6 +53,7 @@ impl Passing {
 
 /// Writes the world; the caller commits.
 pub async fn build(load: &mut Load, clock: &Clock) -> Result<()> {
+    load.act(&Acting::operator(clock.now())).await?;
     let mut seed = Seed::new(clock.now());
     let cast = Cast::insert(load, &mut seed).await?;
     let customers = Customers::insert(load, &mut seed, &cast).await?;

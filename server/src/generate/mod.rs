@@ -23,6 +23,7 @@ use crate::{
     access::{
         connect::Db,
         load::{Batch, CHUNK, Load},
+        log::Acting,
     },
     catalogue::{CATALOGUE, Type, TypeId},
     clock::Clock,
@@ -101,6 +102,7 @@ async fn write(db: &Db, clock: &Clock, args: &Args) -> Result<(Made, Instant)> {
     let Args { seed, customers, products, partners, weeks, .. } = *args;
     let sizes = Sizes { customers, products, partners, weeks, lines };
     let mut load = db.load().await?;
+    load.act(&Acting::operator(clock.now())).await?;
     let world = World::new(seed, base, sizes, host(&mut load).await?);
     note(&mut load, &world).await?;
     let expected = rows(&sizes);

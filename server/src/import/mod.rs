@@ -26,7 +26,7 @@ use self::{
     sheet::{Reading, Sheet},
 };
 use crate::{
-    access::connect::Db,
+    access::{connect::Db, log::Acting},
     clock::Clock,
     error::{Error, Result},
     progress::Progress,
@@ -110,6 +110,7 @@ async fn take(db: &Db, clock: &Clock, args: &Args) -> Result<Outcome> {
         _ => return Err(Error::usage("name a type and its file, or a mapping with --map and its folder")),
     };
     let mut load = db.load().await?;
+    load.act(&Acting::operator(clock.now())).await?;
     let mut feed = Feed {
         load: &mut load,
         clock,

@@ -52,12 +52,12 @@ pub async fn add(app: &Arc<App>, seat: &str, url: &str, document: &str) -> Resul
     Ok((id, secret.text()))
 }
 
-/// A new secret; the ones before it are good for so many more seconds.
+/// A new secret; the ones before it are good for so many more microseconds.
 pub async fn rotate(app: &App, id: Uuid, overlap: i64) -> Result<String> {
     let (webhooks, secret) = (Webhooks::new(&app.db), Secret::random());
     let row = webhooks.one(id).await?.row;
     note(app, row.organisation_id, id, &["secret"], "secret rotated by the operator".into()).await?;
-    let until = Instant(app.clock.now().0.saturating_add(overlap.saturating_mul(1_000_000)));
+    let until = Instant(app.clock.now().0.saturating_add(overlap));
     webhooks.rotate(id, sealed(app, id, &secret)?, until).await?;
     Ok(secret.text())
 }

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::{
     chain::Head,
     connect::{Db, Dialect},
+    log::Acting,
 };
 use crate::{
     catalogue::{CATALOGUE, Type, Value},
@@ -114,6 +115,14 @@ impl Db {
 }
 
 impl Load {
+    /// Says who acts, before the first row is written. Without it nobody does.
+    pub async fn act(&mut self, acting: &Acting) -> Result<()> {
+        match &mut self.door {
+            Door::Postgres(writer) => writer.act(acting).await,
+            Door::Sqlite(writer) => writer.act(acting),
+        }
+    }
+
     /// Inserts rows of one entity. A value that is not set is null.
     pub async fn insert_many<E: EntityTrait>(&mut self, rows: Vec<E::ActiveModel>) -> Result<()> {
         self.insert_batch(&Batch::of::<E>(rows)?).await

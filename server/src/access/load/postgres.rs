@@ -16,7 +16,8 @@ use super::{Outcome, Reason, Refusal, lift::Lifted, names};
 use crate::{
     access::{
         chain::{HEAD, Head},
-        connect::DatabaseUrl,
+        connect::{DatabaseUrl, Dialect},
+        log::Acting,
     },
     catalogue::{Type, Value},
     error::{Error, Result},
@@ -72,6 +73,10 @@ impl Writer {
             .batch_execute("BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL application_name = 'entente load'")
             .await?;
         Ok(Writer { client, lifted: Lifted::default() })
+    }
+
+    pub(super) async fn act(&mut self, acting: &Acting) -> Result<()> {
+        Ok(self.client.batch_execute(&acting.begin(Dialect::Postgres)).await?)
     }
 
     pub(super) async fn copy(&mut self, ty: &Type, columns: &[usize], rows: &[Vec<Value>]) -> Result<()> {

@@ -14,7 +14,8 @@ use super::{Outcome, Reason, Refusal, names};
 use crate::{
     access::{
         chain::{HEAD, Head},
-        connect::DatabaseUrl,
+        connect::{DatabaseUrl, Dialect},
+        log::Acting,
     },
     catalogue::{Type, Value},
     error::{Error, Result},
@@ -42,7 +43,14 @@ impl Writer {
             )),
             _ => error.into(),
         })?;
-        Ok(Writer(connection))
+        let mut writer = Writer(connection);
+        // whoever it is, its changes are one transaction
+        writer.act(&Acting::default())?;
+        Ok(writer)
+    }
+
+    pub(super) fn act(&mut self, acting: &Acting) -> Result<()> {
+        Ok(self.0.execute_batch(&acting.begin(Dialect::Sqlite))?)
     }
 
     pub(super) fn insert(&mut self, ty: &Type, columns: &[usize], rows: &[Vec<Value>]) -> Result<()> {
@@ -144,6 +152,9 @@ impl Writer {
         self.0.execute_batch("PRAGMA analysis_limit = 1000")?;
         for table in grown {
             self.0.execute_batch(&format!("ANALYZE \"{table}\""))?;
+        }
+        if let Some(end) = Acting::end(Dialect::Sqlite) {
+            self.0.execute_batch(end)?;
         }
         Ok(self.0.execute_batch("COMMIT")?)
     }

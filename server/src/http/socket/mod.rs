@@ -167,8 +167,9 @@ impl Session {
             };
             match heard(message)? {
                 Some(Said::Init(payload)) => {
-                    let named = telemetry::within(RequestId(rand::random()), self.admit(&headers, &payload));
-                    let caller = named.await?;
+                    // boxed: a socket would carry the room that this takes for as long as it is open
+                    let admitted = Box::pin(self.admit(&headers, &payload));
+                    let caller = telemetry::within(RequestId(rand::random()), admitted).await?;
                     self.say([protocol::ack()]).await?;
                     return Ok(caller);
                 }

@@ -1,0 +1,108 @@
+//! The change log as the hub reads it: whole transactions in the order of their commits, each change with the row
+//! before and after. Triggers write it, so there is no change without. It is whole rows, past every view: what reaches
+//! a caller is asked of the view, as of a position.
+
+mod acting;
+mod image;
+mod keep;
+mod read;
+mod wake;
+
+use std::fmt;
+
+use entities::Instant;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+pub use acting::Acting;
+pub(in crate::access) use wake::Heads;
+
+use super::Gate;
+use crate::{
+    catalogue::{TypeId, Value},
+    error::{Error, Result},
+};
+
+/// A place in the order of commits: what it stands behind is committed and visible, and stays so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position(pub i64);
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Op {
+    Insert,
+    Update,
+    Delete,
+}
+
+/// A changed row. Values are those of all fields, in the order of [`crate::catalogue::Type::fields`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// Of its transaction.
+    pub position: Position,
+    pub ty: TypeId,
+    pub key: Uuid,
+    pub op: Op,
+    pub before: Option<Box<[Value]>>,
+    pub after: Option<Box<[Value]>>,
+    /// Who acted, if somebody who is known to the hub.
+    pub actor: Option<Uuid>,
+    /// The organisation in whose seat the actor sat.
+    pub organisation: Option<Uuid>,
+    pub at: Instant,
+}
+
+/// Which row changed, without more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Touched {
+    pub position: Position,
+    pub ty: TypeId,
+    pub key: Uuid,
+}
+
+/// What whole transactions changed, in the order of their commits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Changes<T> {
+    /// Up to here nothing is missing; where reading goes on.
+    pub until: Position,
+    pub list: Vec<T>,
+}
+
+impl Gate {
+    /// The last position: everything up to it is committed and visible.
+    pub async fn head(&self) -> Result<Position> {
+        read::Log::open(&self.db).await?.head().await
+    }
+
+    /// What lies behind an earlier position than this cannot be told any more.
+    pub async fn oldest(&self) -> Result<Position> {
+        read::Log::open(&self.db).await?.oldest().await
+    }
+
+    /// The changes behind a position: about `most` rows, and never a part of a transaction.
+    pub async fn changes(&self, after: Position, most: usize) -> Result<Changes<Change>> {
+        read::Log::open(&self.db).await?.changes(after, most).await
+    }
+
+    /// The same without the rows.
+    pub async fn touched(&self, after: Position, most: usize) -> Result<Changes<Touched>> {
+        read::Log::open(&self.db).await?.touched(after, most).await
+    }
+
+    /// The last position as it moves. The first to ask starts what watches it; it begins at zero.
+    pub fn heads(&self) -> watch::Receiver<Position> {
+        self.heads.get_or_init(|| Heads::watch(&self.db)).receiver()
+    }
+}
+
+/// What `after` lies before is gone.
+fn gap(after: Position, oldest: Position) -> Error {
+    Error::Gap(format!(
+        "the change log begins at {oldest}, it cannot be read from {after}: start over from what is now"
+    ))
+}

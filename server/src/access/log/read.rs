@@ -1,0 +1,220 @@
+//! Reading the log. On PostgreSQL a transaction's events hang on its commit, which has the position. On SQLite an
+//! event's number is its place, and a transaction's position is that of its last event; events that nobody said a
+//! transaction of (an operator's) are taken together as far as they follow each other, so that none is cut.
+
+use std::ops::Range;
+
+use uuid::Uuid;
+
+use super::{Change, Changes, Op, Position, Touched, gap, image};
+use crate::{
+    access::{
+        connect::{Db, Dialect},
+        read::{Arg, Cell, Pace, Rows, Session},
+    },
+    catalogue::{CATALOGUE, TypeId},
+    error::{Error, Result},
+};
+
+/// One state of the log.
+pub(super) struct Log {
+    session: Session,
+    dialect: Dialect,
+}
+
+/// Columns of what is read, in this order; the last ones only where whole changes are wanted.
+const TX: usize = 0;
+const ID: usize = 1;
+const TABLE: usize = 2;
+const KEY: usize = 3;
+const OP: usize = 4;
+const BEFORE: usize = 5;
+const AFTER: usize = 6;
+const ACTOR: usize = 7;
+const ORGANISATION: usize = 8;
+const AT: usize = 9;
+
+impl Log {
+    pub(super) async fn open(db: &Db) -> Result<Self> {
+        Ok(Log { session: db.reader.session(true).await?, dialect: db.dialect() })
+    }
+
+    pub(super) async fn head(mut self) -> Result<Position> {
+        let rows = self.ask(head(self.dialect), &[], true).await?;
+        rows.int(0, 0).map(Position).ok_or_else(|| Error::internal("table change_bounds is empty"))
+    }
+
+    pub(super) async fn oldest(mut self) -> Result<Position> {
+        let rows = self.ask("SELECT oldest FROM change_bounds", &[], true).await?;
+        rows.int(0, 0).map(Position).ok_or_else(|| Error::internal("table change_bounds is empty"))
+    }
+
+    pub(super) async fn changes(mut self, after: Position, most: usize) -> Result<Changes<Change>> {
+        let (until, rows) = self.whole(after, most, true).await?;
+        let change = |(row, position): (usize, Position)| {
+            let Some(ty) = type_of(&rows, row) else { return Ok(None) };
+            let image = |column| match rows.cell(row, column) {
+                Cell::Text(text) => image::row(self.dialect, CATALOGUE.ty(ty), text).map(Some),
+                _ => Ok(None),
+            };
+            Ok(Some(Change {
+                position,
+                ty,
+                key: key(&rows, row)?,
+                op: match rows.cell(row, OP) {
+                    Cell::Text("insert") => Op::Insert,
+                    Cell::Text("delete") => Op::Delete,
+                    _ => Op::Update,
+                },
+                before: image(BEFORE)?,
+                after: image(AFTER)?,
+                actor: rows.id(row, ACTOR),
+                organisation: rows.id(row, ORGANISATION),
+                at: entities::Instant(rows.int(row, AT).unwrap_or_default()),
+            }))
+        };
+        let positions = positions(self.dialect, &rows, until.1);
+        let list = positions.into_iter().map(change).filter_map(Result::transpose).collect::<Result<_>>()?;
+        Ok(Changes { until: until.0, list })
+    }
+
+    pub(super) async fn touched(mut self, after: Position, most: usize) -> Result<Changes<Touched>> {
+        let (until, rows) = self.whole(after, most, false).await?;
+        let touched = |(row, position): (usize, Position)| match type_of(&rows, row) {
+            Some(ty) => key(&rows, row).map(|key| Some(Touched { position, ty, key })),
+            None => Ok(None),
+        };
+        let positions = positions(self.dialect, &rows, until.1);
+        let list = positions.into_iter().map(touched).filter_map(Result::transpose).collect::<Result<_>>()?;
+        Ok(Changes { until: until.0, list })
+    }
+
+    /// The rows of whole transactions: up to which position, and how many of the rows given are theirs.
+    async fn whole(&mut self, after: Position, most: usize, images: bool) -> Result<((Position, usize), Rows)> {
+        let bounds = format!("SELECT oldest, ({}) FROM change_bounds", head(self.dialect));
+        let bounds = self.ask(&bounds, &[], false).await?;
+        let [Some(oldest), Some(head)] = [0, 1].map(|column| bounds.int(0, column)) else {
+            return Err(Error::internal("table change_bounds is empty"));
+        };
+        if after.0 < oldest {
+            return Err(gap(after, Position(oldest)));
+        }
+        let most = most.max(1);
+        let rows = self.events(after, most + 1, images).await?;
+        if rows.len() <= most {
+            let all = rows.len();
+            return Ok(((Position(head.max(after.0)), all), rows));
+        }
+        // the transaction that the last row belongs to may be longer
+        let last = rows.int(most, TX);
+        let kept = (0..=most).rev().take_while(|row| rows.int(*row, TX) == last).last().unwrap_or(0);
+        if kept > 0 {
+            return Ok(((position(self.dialect, &rows, kept - 1), kept), rows));
+        }
+        let rows = self.transaction(&rows, images).await?;
+        let all = rows.len();
+        let until = if all == 0 { after } else { position(self.dialect, &rows, all - 1) };
+        Ok(((until, all), rows))
+    }
+
+    async fn events(&mut self, after: Position, limit: usize, images: bool) -> Result<Rows> {
+        let sql = match self.dialect {
+            Dialect::Postgres => format!(
+                "SELECT {} FROM (SELECT * FROM change_commit WHERE position > $1 ORDER BY position LIMIT {limit}) c \
+                 JOIN change_event e ON e.tx = c.tx AND e.segment = c.segment ORDER BY c.position, e.id LIMIT {limit}",
+                columns(self.dialect, images)
+            ),
+            Dialect::Sqlite => format!(
+                "SELECT {} FROM change_event e WHERE e.id > ?1 ORDER BY e.id LIMIT {limit}",
+                columns(self.dialect, images)
+            ),
+        };
+        self.ask(&sql, &[Arg::Int(after.0)], false).await
+    }
+
+    /// All of the transaction that these rows begin.
+    async fn transaction(&mut self, begun: &Rows, images: bool) -> Result<Rows> {
+        let columns = columns(self.dialect, images);
+        let (sql, arguments) = match (self.dialect, begun.int(0, TX)) {
+            (Dialect::Postgres, position) => (
+                format!(
+                    "SELECT {columns} FROM change_commit c JOIN change_event e ON e.tx = c.tx AND e.segment = c.segment \
+                     WHERE c.position = $1 ORDER BY e.id"
+                ),
+                vec![position.map_or(Arg::Null, Arg::Int)],
+            ),
+            (Dialect::Sqlite, tx) => {
+                let first = begun.int(0, ID).unwrap_or_default();
+                let tx = tx.map_or(Arg::Null, Arg::Int);
+                let next = "SELECT id FROM change_event WHERE id >= ?1 AND tx IS NOT ?2 ORDER BY id LIMIT 1";
+                let next = self.ask(next, &[Arg::Int(first), tx], false).await?;
+                let next = if next.is_empty() { i64::MAX } else { next.int(0, 0).unwrap_or(i64::MAX) };
+                (
+                    format!("SELECT {columns} FROM change_event e WHERE e.id >= ?1 AND e.id < ?2 ORDER BY e.id"),
+                    vec![Arg::Int(first), Arg::Int(next)],
+                )
+            }
+        };
+        self.ask(&sql, &arguments, false).await
+    }
+
+    async fn ask(&mut self, sql: &str, arguments: &[Arg], last: bool) -> Result<Rows> {
+        self.session.query(sql, arguments, &Pace::default(), last).await
+    }
+}
+
+/// The last position, as a statement of one value.
+pub(super) const fn head(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Postgres => {
+            "SELECT greatest((SELECT max(position) FROM change_commit), (SELECT oldest FROM change_bounds))"
+        }
+        Dialect::Sqlite => {
+            "SELECT max(coalesce((SELECT max(id) FROM change_event), 0), (SELECT oldest FROM change_bounds))"
+        }
+    }
+}
+
+fn columns(dialect: Dialect, images: bool) -> String {
+    let (tx, of) = match dialect {
+        Dialect::Postgres => ("c.position", "c"),
+        Dialect::Sqlite => ("e.tx", "e"),
+    };
+    let mut columns = format!("{tx}, e.id, e.object_table, e.object_id");
+    if images {
+        columns += ", e.op, CAST(e.before_row AS text), CAST(e.after_row AS text)";
+        columns += &format!(", {of}.actor, {of}.organisation, {of}.at");
+    }
+    columns
+}
+
+/// The position of the transaction that ends with this row.
+fn position(dialect: Dialect, rows: &Rows, row: usize) -> Position {
+    let column = if dialect == Dialect::Postgres { TX } else { ID };
+    Position(rows.int(row, column).unwrap_or_default())
+}
+
+/// The first rows, each with the position of its transaction.
+fn positions(dialect: Dialect, rows: &Rows, count: usize) -> Vec<(usize, Position)> {
+    let mut out = Vec::with_capacity(count);
+    while out.len() < count {
+        let start = out.len();
+        let tx = rows.int(start, TX);
+        let end = (start..count).find(|row| rows.int(*row, TX) != tx).unwrap_or(count);
+        let position = position(dialect, rows, end - 1);
+        out.extend(Range { start, end }.map(|row| (row, position)));
+    }
+    out
+}
+
+/// A table that this build does not know has no type.
+fn type_of(rows: &Rows, row: usize) -> Option<TypeId> {
+    match rows.cell(row, TABLE) {
+        Cell::Text(table) => CATALOGUE.types.iter().find(|ty| ty.table == table).map(|ty| ty.id),
+        _ => None,
+    }
+}
+
+fn key(rows: &Rows, row: usize) -> Result<Uuid> {
+    rows.id(row, KEY).ok_or_else(|| Error::internal("a change has no key"))
+}

@@ -1,0 +1,151 @@
+//! Where a stream is taken up: each event once, or a plain word that it cannot be.
+
+use serde_json::json;
+
+use super::{AQUA, CERAM, DEMAND, Follower, PLANNER, bucket};
+use crate::{
+    harness::{Hub, tests},
+    streams::client::Socket,
+};
+
+tests! {
+    changing:
+        what_happened_meanwhile_comes_once,
+        another_hub_takes_it_up,
+        a_snapshot_is_taken_up_half_way,
+        only_a_cursor_of_this_seat_and_subject_is_taken,
+        what_the_log_no_longer_holds_begins_anew,
+        an_event_stream_goes_on_from_its_last_event;
+}
+
+async fn change(hub: &Hub, nth: usize) {
+    hub.sql(&format!("UPDATE demand_bucket SET qty = qty + 10000 WHERE id = {}", bucket("aqua-seals", nth))).await;
+}
+
+async fn what_happened_meanwhile_comes_once(hub: Hub) {
+    let mut follower = Follower::of(&hub, AQUA, DEMAND).await;
+    change(&hub, 0).await;
+    follower.told().await;
+    // the client dies
+    for nth in [1, 2, 1] {
+        change(&hub, nth).await;
+        // the operator's changes of SQLite are one transaction as far as nothing is between them
+        hub.sql("UPDATE product SET name = name || '.' WHERE sku = 'S40'").await;
+    }
+    hub.sql(&format!("DELETE FROM demand_bucket WHERE id = {}", bucket("aqua-seals", 3))).await;
+    let mut follower = follower.resume(&hub, AQUA).await;
+    follower.up_to_date().await;
+    assert_eq!(follower.copy, DEMAND.asked(&hub, AQUA).await);
+    assert_eq!(follower.seen.last().map(String::as_str), Some("DELETED"));
+    let changed = follower.seen.iter().filter(|kind| *kind == "CHANGED").count();
+    assert!(
+        matches!((hub.dialect(), changed), (_, 3) | (entente::access::connect::Dialect::Sqlite, 2)),
+        "{:?}",
+        follower.seen
+    );
+    // nothing of it comes again
+    let mut follower = follower.resume(&hub, AQUA).await;
+    follower.up_to_date().await;
+    assert!(follower.seen.is_empty());
+    change(&hub, 4).await;
+    assert_eq!(follower.told().await.0, "CHANGED");
+}
+
+async fn another_hub_takes_it_up(hub: Hub) {
+    let mut follower = Follower::of(&hub, AQUA, DEMAND).await;
+    change(&hub, 0).await;
+    follower.told().await;
+    let other = hub.with(|_| ()).await;
+    change(&hub, 1).await;
+    let mut follower = follower.resume(&other, AQUA).await;
+    assert_eq!(follower.told().await.0, "CHANGED");
+    change(&hub, 2).await;
+    assert_eq!(follower.told().await.0, "CHANGED");
+    follower.agrees(&other, AQUA).await;
+    assert_eq!(follower.seen.len(), 2);
+}
+
+async fn a_snapshot_is_taken_up_half_way(hub: Hub) {
+    let expected = DEMAND.asked(&hub, PLANNER).await;
+    let mut follower = Follower::open(&hub, PLANNER, DEMAND, json!({})).await;
+    for _ in 0..expected.len() / 2 {
+        follower.event().await;
+    }
+    change(&hub, 0).await;
+    let mut follower = follower.resume(&hub, PLANNER).await;
+    follower.up_to_date().await;
+    assert_eq!(follower.copy, DEMAND.asked(&hub, PLANNER).await);
+}
+
+async fn only_a_cursor_of_this_seat_and_subject_is_taken(hub: Hub) {
+    let follower = Follower::of(&hub, AQUA, DEMAND).await;
+    let cursor = follower.cursor.clone();
+    let refused = async |seat: &str, arguments: &str, cursor: &str| {
+        let mut socket = Socket::signed_in(&hub, seat).await;
+        socket
+            .ask("1", &format!("subscription {{ demandUpdates({arguments} after: {}) {{ kind }} }}", json!(cursor)))
+            .await;
+        let answer = socket.hear().await;
+        assert_eq!(answer["type"], "error", "{seat} {arguments} {cursor}: {answer}");
+        (answer["payload"][0]["extensions"]["code"].clone(), answer["payload"][0]["message"].clone())
+    };
+    let first = refused(AQUA, "", "").await;
+    assert_eq!(first.0, "BAD_USER_INPUT");
+    let mut changed = cursor.clone().into_bytes();
+    changed[20] = if changed[20] == b'A' { b'B' } else { b'A' };
+    let changed = String::from_utf8(changed).unwrap();
+    for (seat, arguments, cursor) in [
+        (AQUA, "", &cursor[..cursor.len() - 4]),
+        (AQUA, "", &changed),
+        (AQUA, "", "🦀"),
+        (AQUA, "filter: { firmness: { eq: FIRM } },", &cursor),
+        (CERAM, "", &cursor),
+        (PLANNER, "", &cursor),
+        ("aqua-seals/service_account", "", &cursor),
+    ] {
+        assert_eq!(refused(seat, arguments, cursor).await, first, "{seat} {arguments}");
+    }
+    // of a log that has gone further
+    let other = Follower::of(&hub, AQUA, DEMAND).await;
+    drop((follower, other));
+    match hub.dialect() {
+        entente::access::connect::Dialect::Sqlite => hub.sql("DELETE FROM change_event").await,
+        entente::access::connect::Dialect::Postgres => hub.sql("DELETE FROM change_commit").await,
+    };
+    assert_eq!(refused(AQUA, "", &cursor).await, first);
+}
+
+async fn what_the_log_no_longer_holds_begins_anew(hub: Hub) {
+    let mut follower = Follower::of(&hub, AQUA, DEMAND).await;
+    change(&hub, 0).await;
+    follower.told().await;
+    change(&hub, 1).await;
+    hub.sql("UPDATE change_bounds SET oldest = (SELECT max(p) FROM (SELECT max(id) AS p FROM change_event) x)").await;
+    let mut follower = follower.resume(&hub, AQUA).await;
+    let (kind, event, _) = follower.told().await;
+    assert_eq!(kind, "GAP");
+    assert!(event["reason"].as_str().unwrap().contains("drop all rows"), "{event}");
+    follower.up_to_date().await;
+    assert_eq!(follower.copy, DEMAND.asked(&hub, AQUA).await);
+}
+
+async fn an_event_stream_goes_on_from_its_last_event(hub: Hub) {
+    use crate::streams::client::Events;
+    let token = hub.token(AQUA).await;
+    let document = "subscription { demandUpdates(from: NOW) { kind cursor node { qty } } }";
+    let open = async |last: Option<&str>| {
+        let body = json!({ "query": document });
+        let mut request = hub.request(reqwest::Method::POST, "/graphql").bearer_auth(&token).json(&body);
+        if let Some(last) = last {
+            request = request.header("last-event-id", last);
+        }
+        Events::open(request).await
+    };
+    let mut events = open(None).await;
+    let first = events.event().await.unwrap();
+    drop(events);
+    change(&hub, 0).await;
+    let mut events = open(Some(&first.id)).await;
+    let event = events.event().await.unwrap();
+    assert!(event.data.contains("CHANGED"), "{event:?}");
+}
