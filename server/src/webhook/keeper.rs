@@ -6,7 +6,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use entities::Instant;
 use tokio::{
     sync::{oneshot, watch},
-    task::AbortHandle,
+    task::JoinHandle,
     time,
 };
 use uuid::Uuid;
@@ -53,7 +53,7 @@ pub async fn keep(app: Arc<App>, mut stop: oneshot::Receiver<()>) {
             break;
         }
     }
-    keeper.workers.clear();
+    keeper.leave().await;
     if let Err(error) = keeper.webhooks.release(keeper.holder).await {
         tracing::warn!("other hubs must wait for the end of webhook leases: {error}");
     }
@@ -70,8 +70,9 @@ struct Keeper {
 
 struct Working {
     lease: Lease,
-    until: watch::Sender<Instant>,
-    task: AbortHandle,
+    /// Dropped, it tells the worker to end when it is done with the event at hand.
+    until: Option<watch::Sender<Instant>>,
+    task: JoinHandle<()>,
 }
 
 impl Drop for Working {
@@ -115,7 +116,7 @@ impl Keeper {
             }
             match self.workers.get(&lease.endpoint) {
                 Some(working) => {
-                    working.until.send_replace(until);
+                    working.until.iter().for_each(|told| drop(told.send_replace(until)));
                 }
                 None => self.start(lease, until).await?,
             }
@@ -133,8 +134,25 @@ impl Keeper {
         let endpoint = self.webhooks.one(lease.endpoint).await?;
         let (until, told) = watch::channel(until);
         let worker = Worker::new(self.app.clone(), self.client.clone(), endpoint, lease, told);
-        let task = tokio::spawn(worker.run()).abort_handle();
-        self.workers.insert(lease.endpoint, Working { lease, until, task });
+        let task = tokio::spawn(worker.run());
+        self.workers.insert(lease.endpoint, Working { lease, until: Some(until), task });
         Ok(())
+    }
+
+    /// Lets the workers end what they have begun, so that whoever comes next does not send it again.
+    async fn leave(&mut self) {
+        for working in self.workers.values_mut() {
+            working.until = None;
+        }
+        let patience = Duration::from_secs(self.app.config.webhooks.timeout.into());
+        let ended = async {
+            for working in self.workers.values_mut() {
+                drop((&mut working.task).await);
+            }
+        };
+        if time::timeout(patience, ended).await.is_err() {
+            tracing::warn!("some webhooks did not end in time, what was on its way will be sent again");
+        }
+        self.workers.clear();
     }
 }

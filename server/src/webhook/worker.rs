@@ -78,6 +78,7 @@ impl Worker {
     pub async fn run(mut self) {
         loop {
             match self.round().await {
+                _ if self.is_over() => return,
                 Ok(Next::End) => return,
                 Ok(_) => {}
                 Err(error) => {
@@ -92,6 +93,9 @@ impl Worker {
     async fn round(&mut self) -> Result<Next> {
         while self.at.next_attempt_at.is_some_and(|at| at > self.app.clock.now()) {
             time::sleep(GLANCE).await;
+            if self.is_over() {
+                return Ok(Next::End);
+            }
         }
         let Some(source) = self.app.feed.load_full() else {
             time::sleep(PAUSE).await;
@@ -109,11 +113,18 @@ impl Worker {
         let mut events: Vec<Arc<Event>> = Vec::new();
         let mut ordinal = 0;
         loop {
-            let end = poll_fn(|context| subscription.poll_take(context, &mut events, usize::MAX)).await;
+            let mut until = self.until.clone();
+            let end = tokio::select! {
+                end = poll_fn(|context| subscription.poll_take(context, &mut events, usize::MAX)) => end,
+                () = async { while until.changed().await.is_ok() {} } => return Ok(Next::End),
+            };
             let taken = time::Instant::now();
             for event in events.drain(..) {
                 if taken.elapsed() > FRESH {
                     return Ok(Next::Again);
+                }
+                if self.is_over() {
+                    return Ok(Next::End);
                 }
                 match self.deal(&event, ordinal).await? {
                     Next::Event => {}
@@ -130,6 +141,11 @@ impl Worker {
                 return Ok(Next::Again);
             }
         }
+    }
+
+    /// The keeper wants no more.
+    fn is_over(&self) -> bool {
+        self.until.has_changed().is_err()
     }
 
     async fn deal(&mut self, event: &Event, ordinal: u64) -> Result<Next> {
@@ -180,6 +196,7 @@ impl Worker {
             };
             match self.client.post(&self.row.url, message, signed).await? {
                 Some(outcome) => return Ok(outcome),
+                None if self.is_over() => return Err(Error::unavailable("the hub stops")),
                 None => time::sleep(GLANCE).await,
             }
         }
