@@ -116,7 +116,9 @@ impl Keeper {
             }
             match self.workers.get(&lease.endpoint) {
                 Some(working) => {
-                    working.until.iter().for_each(|told| drop(told.send_replace(until)));
+                    if let Some(told) = &working.until {
+                        told.send_replace(until);
+                    }
                 }
                 None => self.start(lease, until).await?,
             }
