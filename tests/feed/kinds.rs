@@ -30,6 +30,7 @@ async fn a_row_enters_changes_and_goes(hub: Hub) {
     assert!(event["node"]["series"]["id"].is_string() && event["reason"].is_null());
     let columns = "series_id, version_id, supplier_id, bucket_start, granularity, qty, qty_low, qty_high, firmness, \
                    contributors, top_share, source, updated_at";
+    let other = columns.replace("granularity", "'day'");
     let new = "CAST('00000000-0000-7000-8000-000000000001' AS uuid)";
     let new = if hub.dialect() == entente::access::connect::Dialect::Sqlite {
         "X'00000000000070008000000000000001'"
@@ -37,7 +38,7 @@ async fn a_row_enters_changes_and_goes(hub: Hub) {
         new
     };
     hub.sql(&format!(
-        "INSERT INTO demand_bucket (id, {columns}) SELECT {new}, {columns} FROM demand_bucket WHERE id = {one}"
+        "INSERT INTO demand_bucket (id, {columns}) SELECT {new}, {other} FROM demand_bucket WHERE id = {one}"
     ))
     .await;
     let (kind, event, _) = follower.told().await;
@@ -118,7 +119,6 @@ async fn several_types_in_one_stream(hub: Hub) {
     };
     assert_eq!(socket.hear().await["payload"]["data"]["changes"]["kind"], "CHECKPOINT");
     hub.sql("UPDATE product SET name = 'Other' WHERE sku = 'S40'").await;
-    hub.sql("UPDATE demand_series SET region = 'AT' WHERE id = (SELECT min(CAST(id AS text)) FROM demand_series WHERE 1 = 0)").await;
     let event = hear(&mut socket).await;
     assert_eq!((&event["node"]["__typename"], &event["node"]["sku"]), (&json!("Product"), &json!("S40")), "{event}");
     assert_eq!(event["changedFields"], json!(["name"]));

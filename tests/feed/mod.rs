@@ -10,13 +10,12 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Hub, tests, until},
+    harness::{Hub, tests},
     streams::client::Socket,
 };
 
 tests!(cursors, kinds, rights, storm);
 
-const ADMIN: &str = "nordwind/admin";
 const PLANNER: &str = "nordwind/planner";
 const AQUA: &str = "aqua-seals/partner_planner";
 const CERAM: &str = "ceram-motors/partner_planner";
@@ -155,8 +154,9 @@ impl Follower {
 
     /// The next that is no checkpoint: its kind, the row as the test names it, and the changed fields.
     async fn told(&mut self) -> (String, Value, Vec<String>) {
+        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(8);
         loop {
-            let event = self.event().await;
+            let event = tokio::time::timeout_at(deadline, self.event()).await.expect("waited in vain for an event");
             if event["kind"] != "CHECKPOINT" {
                 let fields = event["changedFields"].as_array().unwrap();
                 let fields = fields.iter().map(|name| name.as_str().unwrap().to_owned()).collect();

@@ -109,8 +109,8 @@ impl Gate {
     /// The next instant at which anything that the view shows this person can change by itself; never later
     /// than the first change.
     pub async fn next_edge(&self, view: &View, me: Uuid, now: Instant) -> Result<Option<Instant>> {
-        let position = self.log_head().await?;
-        self.next_edge_at(position, view, me, now).await
+        let position = self.head().await?;
+        self.next_edge_at(position.0, view, me, now).await
     }
 
     /// The same if nothing had changed behind this position of the change log.

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     catalogue::{CATALOGUE, Type, TypeId},
-    error::{Error, Result},
+    error::Result,
 };
 
 /// A place to run statements over one past state.
@@ -27,94 +27,7 @@ pub struct Past {
     changed: Vec<&'static Type>,
 }
 
-/// What a transaction changed, without the images.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Transaction {
-    pub position: i64,
-    pub at: Instant,
-    pub rows: Vec<(TypeId, Uuid)>,
-    /// It changed no more rows than these.
-    pub whole: bool,
-}
-
-pub struct Transactions {
-    pub all: Vec<Transaction>,
-    /// There are no more up to where was asked.
-    pub whole: bool,
-}
-
 impl Gate {
-    /// The position of the last transaction.
-    pub async fn log_head(&self) -> Result<i64> {
-        self.log_number(match self.dialect() {
-            Dialect::Postgres => "SELECT coalesce(max(position), 0) FROM change_commit",
-            Dialect::Sqlite => "SELECT coalesce(max(id), 0) FROM change_event",
-        })
-        .await
-    }
-
-    pub async fn log_oldest(&self) -> Result<i64> {
-        self.log_number("SELECT oldest FROM change_bounds").await
-    }
-
-    async fn log_number(&self, sql: &str) -> Result<i64> {
-        let mut session = self.db.reader.session(false).await?;
-        let rows = session.query(sql, &[], &Pace::default(), true).await?;
-        rows.int(0, 0).ok_or_else(|| Error::internal("the change log has no bounds"))
-    }
-
-    /// The transactions behind `after`, up to and with the position `until`, with about `limit` rows.
-    pub async fn transactions(&self, after: i64, until: i64, limit: usize) -> Result<Transactions> {
-        let sql = match self.dialect() {
-            Dialect::Postgres => format!(
-                "SELECT c.position, c.at, e.object_table, e.object_id, c.position FROM change_commit c \
-                 JOIN change_event e ON e.tx = c.tx WHERE c.position > $1::int8 AND c.position <= $2::int8 \
-                 ORDER BY c.position, e.id LIMIT {}",
-                limit + 1
-            ),
-            Dialect::Sqlite => format!(
-                "SELECT e.id, e.at, e.object_table, e.object_id, coalesce(e.tx, -e.id) FROM change_event e \
-                 WHERE e.id > ?1 AND e.id <= ?2 ORDER BY e.id LIMIT {}",
-                limit + 1
-            ),
-        };
-        let mut session = self.db.reader.session(false).await?;
-        let rows = session.query(&sql, &[Arg::Int(after), Arg::Int(until)], &Pace::default(), true).await?;
-        let mut all: Vec<(i64, Transaction)> = Vec::new();
-        for r in 0..rows.len() {
-            let (Some(position), Some(at), Some(number)) = (rows.int(r, 0), rows.int(r, 1), rows.int(r, 4)) else {
-                return Err(Error::internal("the change log has a row without a position"));
-            };
-            let ty = match rows.cell(r, 2) {
-                Cell::Text(table) => CATALOGUE.types.iter().find(|ty| ty.table == table),
-                _ => None,
-            };
-            let row = ty.and_then(|ty| Some((ty.id, rows.id(r, 3)?)));
-            match all.last_mut() {
-                Some((of, last)) if *of == number => {
-                    last.position = position;
-                    last.rows.extend(row);
-                }
-                _ => all.push((
-                    number,
-                    Transaction { position, at: Instant(at), rows: row.into_iter().collect(), whole: true },
-                )),
-            }
-        }
-        let whole = rows.len() <= limit;
-        if !whole && all.len() > 1 {
-            all.pop();
-        } else if !whole && let Some((number, only)) = all.last_mut() {
-            only.whole = false;
-            if self.dialect() == Dialect::Sqlite {
-                let sql = "SELECT max(id) FROM change_event WHERE coalesce(tx, -id) = ?1 AND id > ?2";
-                let end = session.query(sql, &[Arg::Int(*number), Arg::Int(after)], &Pace::default(), true).await?;
-                only.position = end.int(0, 0).unwrap_or(only.position);
-            }
-        }
-        Ok(Transactions { all: all.into_iter().map(|(_, transaction)| transaction).collect(), whole })
-    }
-
     /// The state behind this position.
     pub async fn past(&self, position: i64) -> Result<Past> {
         let mut session = self.db.reader.session(true).await?;

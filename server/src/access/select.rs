@@ -375,6 +375,11 @@ impl Statement {
         self.mentions(table) > 0
     }
 
+    /// Statements of one meaning give the same rows at one moment from the same slots.
+    pub fn meaning(&self) -> String {
+        format!("{} {:?}", self.sql, self.binds)
+    }
+
     /// The answer depends on the person who asks.
     pub fn is_personal(&self) -> bool {
         self.binds.contains(&Bind::Me)

@@ -14,13 +14,14 @@ use super::{
     copy::{Copy, Place, State},
 };
 use crate::{
+    access::log::Position,
     app::App,
     audit::Delivered,
     catalogue::TypeId,
     error::{Error, Result},
     graphql::{
         ChangeKind, Codec,
-        subscription::{Look, Nodes, PAGE, Question, Shown, Told, Watch},
+        subscription::{Look, Nodes, PAGE, Question, Shown, Told, Track, Watch},
     },
 };
 
@@ -57,6 +58,14 @@ enum Cause {
     Transaction(Instant),
 }
 
+/// The transaction that touched a row, and the one before it.
+#[derive(Clone, Copy)]
+struct Touch {
+    before: i64,
+    position: i64,
+    at: Instant,
+}
+
 enum Difference {
     Entered,
     Changed(Vec<&'static str>),
@@ -83,40 +92,35 @@ impl Desk {
         let Some(watch) = &goal.lens.watch else {
             return Ok(Page { steps: Vec::new(), copy: Copy::at(goal.clone()) });
         };
-        let found = app.gate.transactions(from.position, goal.position, CHANGES).await?;
+        let found = app.gate.touched(Position(from.position), CHANGES).await?;
         let follows = |ty| watch.tracks.iter().any(|track| track.ty == ty);
-        let mut rows: BTreeMap<Place, (i64, i64, Instant)> = BTreeMap::new();
-        let mut end = if found.whole { goal.position } else { found.all.last().map_or(goal.position, |t| t.position) };
-        let mut before = from.position;
-        for transaction in &found.all {
-            let touched = || transaction.rows.iter();
-            let own: BTreeSet<Place> = touched().filter(|(ty, _)| follows(*ty)).copied().collect();
-            let decides =
-                !transaction.whole || watch.tracks.iter().any(|track| touched().any(|(ty, _)| track.decided_by(*ty)));
-            if decides || own.len() > PAGE {
+        let mut rows: BTreeMap<Place, Touch> = BTreeMap::new();
+        let (mut end, mut before) = (found.until.0.min(goal.position), from.position);
+        for transaction in found.list.chunk_by(|a, b| a.position == b.position) {
+            let Some((position, at)) = transaction.first().map(|row| (row.position.0, row.at)) else { continue };
+            if position > goal.position {
+                break;
+            }
+            let own: BTreeSet<Place> =
+                transaction.iter().filter(|row| follows(row.ty)).map(|row| (row.ty, row.key)).collect();
+            let moves = |track: &Track| transaction.iter().any(|row| track.decided_by(row.ty));
+            if watch.tracks.iter().any(moves) || own.len() > PAGE {
                 if rows.is_empty() {
-                    return self
-                        .walk(
-                            app,
-                            Some(from),
-                            &goal.behind(transaction.position),
-                            behind,
-                            Cause::Transaction(transaction.at),
-                        )
-                        .await;
+                    let goal = if position == goal.position { goal.clone() } else { goal.behind(position) };
+                    return self.walk(app, Some(from), &goal, behind, Cause::Transaction(at)).await;
                 }
                 end = before;
                 break;
             }
-            let shown =
-                watch.tracks.iter().any(|track| touched().any(|(ty, _)| track.ty != *ty && track.reads.contains(ty)));
+            let shows =
+                |track: &Track| transaction.iter().any(|row| row.ty != track.ty && track.reads.contains(&row.ty));
             let again = own.iter().any(|place| rows.contains_key(place)) || rows.len() + own.len() > PAGE;
-            if again || shown && !rows.is_empty() {
+            if again || !rows.is_empty() && watch.tracks.iter().any(shows) {
                 end = before;
                 break;
             }
-            rows.extend(own.into_iter().map(|place| (place, (before, transaction.position, transaction.at))));
-            before = transaction.position;
+            rows.extend(own.into_iter().map(|place| (place, Touch { before, position, at })));
+            before = position;
         }
         let last = if end == goal.position { goal.clone() } else { goal.behind(end) };
         self.touched(app, from, &last, rows, behind).await
@@ -128,7 +132,7 @@ impl Desk {
         app: &App,
         from: &State,
         last: &State,
-        rows: BTreeMap<Place, (i64, i64, Instant)>,
+        rows: BTreeMap<Place, Touch>,
         behind: Option<Place>,
     ) -> Result<Page> {
         let done = Page { steps: Vec::new(), copy: Copy::at(last.clone()) };
@@ -143,14 +147,14 @@ impl Desk {
             let new = self.some(app, last, i, keys).await?;
             for (key, difference) in compare(watch, i, &old, watch, i, &new, Uuid::max()) {
                 let place = (track.ty, key);
-                found.push((rows[&place].1, place, difference));
+                found.push((rows[&place].position, place, difference));
             }
         }
         found.retain(|(_, place, _)| behind.is_none_or(|behind| *place > behind));
         found.sort_by_key(|(position, place, _)| (*position, *place));
         let mut told = Vec::new();
         for (i, (position, place, difference)) in found.iter().enumerate() {
-            let (before, _, at) = rows[place];
+            let Touch { before, at, .. } = rows[place];
             let ends = found.get(i + 1).is_none_or(|(next, ..)| next != position);
             let state = if *position == last.position { last.clone() } else { last.behind(*position) };
             let after = match ends {

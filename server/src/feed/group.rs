@@ -187,17 +187,20 @@ impl Group {
         ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
         let mut checkpoint = time::Instant::now() + CHECKPOINT;
         let mut failing = false;
+        let Some(mut heads) = app.upgrade().map(|app| app.gate.heads()) else { return };
         while !is_over() {
             tokio::select! {
                 _ = ticks.tick() => {}
+                _ = heads.changed() => {}
                 () = self.wake.notified() => {}
             }
+            let head = heads.borrow_and_update().0;
             let Some(app) = app.upgrade() else { return };
             let due = time::Instant::now() >= checkpoint;
             if due {
                 checkpoint += CHECKPOINT;
             }
-            let turned = self.turn(&app, due).await;
+            let turned = self.turn(&app, head, due).await;
             if let (Err(error), false) = (&turned, failing) {
                 tracing::warn!("a feed waits: {error}");
             }
@@ -205,7 +208,7 @@ impl Group {
         }
     }
 
-    async fn turn(self: &Arc<Self>, app: &Arc<App>, checkpoint: bool) -> Result<()> {
+    async fn turn(self: &Arc<Self>, app: &Arc<App>, head: i64, checkpoint: bool) -> Result<()> {
         let mut live = self.live.lock().await;
         let lens = live.state.as_ref().map(|state| state.lens.clone());
         if let Some(lens) = &lens {
@@ -219,7 +222,7 @@ impl Group {
         if live.members.is_empty() {
             return Ok(());
         }
-        let (now, head) = (app.clock.now(), app.gate.log_head().await?);
+        let now = app.clock.now();
         if self.is_due(app, &live, head, now) {
             self.advance(app, &mut live, None).await?;
         }
@@ -233,7 +236,7 @@ impl Group {
     fn is_due(&self, app: &App, live: &Live, head: i64, now: Instant) -> bool {
         let Some(state) = &live.state else { return true };
         let view = &state.lens.view;
-        head != state.position
+        head > state.position
             || live.edge.is_some_and(|edge| edge <= now)
             || now.0 < state.at.0 - CLOCKS_DIFFER
             || view.policies != app.gate.rules().version
@@ -266,8 +269,15 @@ impl Group {
             _ => Copy::at(target.clone()),
         };
         while copy.whole().is_none_or(|state| !state.is_like(&target) || state.position != target.position) {
-            let Some(page) = self.desk.page(app, &copy, &target).await? else {
-                return Err(Error::internal("a feed lost its way"));
+            let page = match self.desk.page(app, &copy, &target).await {
+                Err(error) if error.code() == Code::Gap => None,
+                page => page?,
+            };
+            let Some(page) = page else {
+                for member in std::mem::take(&mut live.members) {
+                    self.let_go(app, member, &copy);
+                }
+                break;
             };
             for step in &page.steps {
                 self.deliver(app, live, step, &copy);
@@ -316,7 +326,7 @@ impl Group {
                 }
             }
             let Some((view, me)) = found else { return Err(lost_seat()) };
-            let head = app.gate.log_head().await?;
+            let head = app.gate.head().await?.0;
             // nothing that views are made of was committed between the two
             if app.gate.version().await? == view.version {
                 return Ok((view, me, head, now));
@@ -347,9 +357,13 @@ impl Group {
         }
         for i in slow.into_iter().rev() {
             let member = live.members.swap_remove(i);
-            let begin = Begin::At(before.clone());
-            tokio::spawn(self.clone().join(Arc::downgrade(app), member, begin));
+            self.let_go(app, member, before);
         }
+    }
+
+    /// The member goes on by itself.
+    fn let_go(self: &Arc<Self>, app: &Arc<App>, member: Member, held: &Copy) {
+        tokio::spawn(self.clone().join(Arc::downgrade(app), member, Begin::At(held.clone())));
     }
 
     // ---- one that is not there yet
@@ -392,7 +406,7 @@ impl Group {
                 Some(Begin::Now) => copy = Copy::at(target.clone()),
                 Some(Begin::At(held)) => copy = held,
                 Some(Begin::After(mark)) => match mark.through(&target.lens) {
-                    _ if mark.positions().0 < app.gate.log_oldest().await? => lost = Some(TOO_OLD),
+                    _ if mark.positions().0 < app.gate.oldest().await?.0 => lost = Some(TOO_OLD),
                     Some(held) => copy = held,
                     None => lost = Some(OTHER_RIGHTS),
                 },
@@ -476,7 +490,11 @@ impl Group {
         edge: Option<Option<Instant>>,
     ) -> std::result::Result<Way, Stop> {
         while copy.whole().is_none_or(|state| !state.is_like(goal) || state.position != goal.position) {
-            let Some(page) = self.desk.page(app, copy, goal).await? else { return Ok(Way::Lost(OTHER_RIGHTS)) };
+            let page = match self.desk.page(app, copy, goal).await {
+                Err(error) if error.code() == Code::Gap => return Ok(Way::Lost(TOO_OLD)),
+                page => page?,
+            };
+            let Some(page) = page else { return Ok(Way::Lost(OTHER_RIGHTS)) };
             for step in page.steps {
                 loop {
                     match (member.send(&step), edge) {

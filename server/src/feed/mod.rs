@@ -74,7 +74,7 @@ impl Feed {
             Start::After(text) => {
                 let mark = Mark::open(&text, &subject, &codec);
                 // nothing is told of the log: a position that is not there yet is as wrong as any other text
-                let head = app.gate.log_head().await?;
+                let head = app.gate.head().await?.0;
                 Begin::After(mark.filter(|mark| mark.positions().1 <= head).ok_or_else(bad_cursor)?)
             }
         };

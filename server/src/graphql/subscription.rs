@@ -493,7 +493,7 @@ impl Watch {
     pub fn print(&self, me: Uuid) -> [u8; 16] {
         let mut print = Sha256::new();
         for track in &self.tracks {
-            print.update(track.page.sql());
+            print.update(track.page.meaning());
             print.update([0]);
             for (_, name) in &track.fields {
                 print.update(name);

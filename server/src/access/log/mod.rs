@@ -63,6 +63,7 @@ pub struct Touched {
     pub position: Position,
     pub ty: TypeId,
     pub key: Uuid,
+    pub at: Instant,
 }
 
 /// What whole transactions changed, in the order of their commits.

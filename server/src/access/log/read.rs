@@ -27,12 +27,12 @@ const TX: usize = 0;
 const ID: usize = 1;
 const TABLE: usize = 2;
 const KEY: usize = 3;
-const OP: usize = 4;
-const BEFORE: usize = 5;
-const AFTER: usize = 6;
-const ACTOR: usize = 7;
-const ORGANISATION: usize = 8;
-const AT: usize = 9;
+const AT: usize = 4;
+const OP: usize = 5;
+const BEFORE: usize = 6;
+const AFTER: usize = 7;
+const ACTOR: usize = 8;
+const ORGANISATION: usize = 9;
 
 impl Log {
     pub(super) async fn open(db: &Db) -> Result<Self> {
@@ -70,7 +70,7 @@ impl Log {
                 after: image(AFTER)?,
                 actor: rows.id(row, ACTOR),
                 organisation: rows.id(row, ORGANISATION),
-                at: entities::Instant(rows.int(row, AT).unwrap_or_default()),
+                at: at(&rows, row),
             }))
         };
         let positions = positions(self.dialect, &rows, until.1);
@@ -81,7 +81,7 @@ impl Log {
     pub(super) async fn touched(mut self, after: Position, most: usize) -> Result<Changes<Touched>> {
         let (until, rows) = self.whole(after, most, false).await?;
         let touched = |(row, position): (usize, Position)| match type_of(&rows, row) {
-            Some(ty) => key(&rows, row).map(|key| Some(Touched { position, ty, key })),
+            Some(ty) => key(&rows, row).map(|key| Some(Touched { position, ty, key, at: at(&rows, row) })),
             None => Ok(None),
         };
         let positions = positions(self.dialect, &rows, until.1);
@@ -180,10 +180,10 @@ fn columns(dialect: Dialect, images: bool) -> String {
         Dialect::Postgres => ("c.position", "c"),
         Dialect::Sqlite => ("e.tx", "e"),
     };
-    let mut columns = format!("{tx}, e.id, e.object_table, e.object_id");
+    let mut columns = format!("{tx}, e.id, e.object_table, e.object_id, {of}.at");
     if images {
         columns += ", e.op, CAST(e.before_row AS text), CAST(e.after_row AS text)";
-        columns += &format!(", {of}.actor, {of}.organisation, {of}.at");
+        columns += &format!(", {of}.actor, {of}.organisation");
     }
     columns
 }
@@ -213,6 +213,10 @@ fn type_of(rows: &Rows, row: usize) -> Option<TypeId> {
         Cell::Text(table) => CATALOGUE.types.iter().find(|ty| ty.table == table).map(|ty| ty.id),
         _ => None,
     }
+}
+
+fn at(rows: &Rows, row: usize) -> entities::Instant {
+    entities::Instant(rows.int(row, AT).unwrap_or_default())
 }
 
 fn key(rows: &Rows, row: usize) -> Result<Uuid> {
