@@ -20,6 +20,7 @@ mod northwind;
 mod rules;
 mod streams;
 mod webhooks;
+mod writes;
 
 use std::process::ExitCode;
 
@@ -41,5 +42,6 @@ fn main() -> ExitCode {
         rules::tests(),
         streams::tests(),
         webhooks::tests(),
+        writes::tests(),
     ])
 }

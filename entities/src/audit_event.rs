@@ -3,7 +3,7 @@ use crate::prelude::*;
 /// Who saw or changed what, under which policy.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, Catalogued)]
 #[sea_orm(table_name = "audit_event")]
-#[catalogue(name = "AuditEvent")]
+#[catalogue(name = "AuditEvent", closed)]
 pub struct Model {
     /// Key of the line, made when it was written
     #[sea_orm(primary_key, auto_increment = false)]

@@ -13,7 +13,7 @@ pub struct Model {
     #[field(SHR, to = "Case", many = "messages")]
     pub case_id: Uuid,
     /// Who wrote it
-    #[field(PER, to = "Principal")]
+    #[field(PER, to = "Principal", filled = "created_by")]
     pub author_id: Uuid,
     /// Who may read the body; `party` is one organisation
     #[field(INT, one_of = "internal party customer all_parties")]
@@ -25,6 +25,6 @@ pub struct Model {
     #[field(INT, groups = "text")]
     pub body: String,
     /// When it was written
-    #[field(SHR)]
+    #[field(SHR, filled = "created_at")]
     pub created_at: Instant,
 }

@@ -78,9 +78,9 @@ pub struct Model {
     #[field(SHR, to = "Organisation", many = "assignedCustomers")]
     pub assigned_partner_id: Option<Uuid>,
     /// Metadata
-    #[field(INT)]
+    #[field(INT, filled = "created_at")]
     pub created_at: Instant,
     /// Needed for incremental synchronisation
-    #[field(SHR)]
+    #[field(SHR, filled = "changed_at")]
     pub updated_at: Instant,
 }

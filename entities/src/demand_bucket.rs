@@ -3,7 +3,10 @@ use crate::prelude::*;
 /// Time bucket of a demand series in one planning run.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, Catalogued)]
 #[sea_orm(table_name = "demand_bucket")]
-#[catalogue(name = "DemandBucket")]
+#[catalogue(
+    name = "DemandBucket",
+    behind = Behind::Told { of: "qty", customers: "contributors", top_share: "top_share" }
+)]
 pub struct Model {
     /// Key of the bucket
     #[sea_orm(primary_key, auto_increment = false)]
@@ -46,6 +49,6 @@ pub struct Model {
     #[field(INT, one_of = "orders statistical manual sell_through")]
     pub source: String,
     /// Needed for incremental synchronisation
-    #[field(SHR, groups = "demand")]
+    #[field(SHR, groups = "demand", filled = "changed_at")]
     pub updated_at: Instant,
 }

@@ -28,6 +28,6 @@ pub struct Model {
     #[field(SHR)]
     pub horizon_to: Date,
     /// The planner
-    #[field(INT, to = "Principal")]
+    #[field(INT, to = "Principal", filled = "created_by")]
     pub created_by_id: Uuid,
 }

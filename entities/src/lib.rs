@@ -50,7 +50,7 @@ pub mod prelude {
 
     pub use crate::{
         Decimal, Instant,
-        meta::{Holder, Membership, Scope, Turn},
+        meta::{Behind, Holder, Membership, Scope, Turn},
     };
 }
 

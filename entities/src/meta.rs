@@ -51,6 +51,8 @@ pub struct FieldDef {
     pub column: &'static str,
     pub kind: Kind,
     pub optional: bool,
+    /// A whole number of 16 bits.
+    pub small: bool,
     pub class: Class,
     /// Action groups beside the class, for policies that cut across classes (`finance`, `place`).
     pub groups: &'static [&'static str],
@@ -63,7 +65,20 @@ pub struct FieldDef {
     pub unit: Option<&'static str>,
     /// The closed set of values; an enum in GraphQL.
     pub one_of: &'static [&'static str],
+    /// What the hub itself puts there at a write. Nobody else writes it, whatever policies say.
+    pub filled: Option<Filled>,
     pub doc: &'static str,
+}
+
+/// What the hub knows better than whoever writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Filled {
+    CreatedAt,
+    CreatedBy,
+    ChangedAt,
+    ChangedBy,
+    /// Counts the writes, so that two people do not overwrite each other: a write names the one that it has seen.
+    Version,
 }
 
 /// Which columns of an entity the dimensions of an agreement's scope speak of.
@@ -107,6 +122,16 @@ pub struct Turn {
     pub after: i64,
 }
 
+/// Who stands behind the numbers of an entity. Only an entity that says so can be shown in guarded sums.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Behind {
+    /// The row is a sum already. It says how many customers stand behind the column `of`, and which share of it
+    /// the biggest of them has.
+    Told { of: &'static str, customers: &'static str, top_share: &'static str },
+    /// The row belongs to the one that this path leads to, walking references: `order.customer`.
+    One(&'static str),
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Holder {
     Organisation,
@@ -122,7 +147,10 @@ pub struct EntityDef {
     pub table: &'static str,
     pub doc: &'static str,
     pub scope: Option<Scope>,
+    pub behind: Option<Behind>,
     pub memberships: &'static [Membership],
+    /// The hub alone writes its rows, whatever policies say.
+    pub closed: bool,
     pub fields: &'static [FieldDef],
 }
 

@@ -10,7 +10,8 @@ use crate::prelude::*;
         product: Some("product"),
         region: Some("order.ship_to_region"),
         customer: Some("order.customer"),
-    }
+    },
+    behind = Behind::One("order.customer")
 )]
 pub struct Model {
     /// Key of the line

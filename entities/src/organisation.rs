@@ -57,6 +57,6 @@ pub struct Model {
     #[field(SHR, one_of = "active suspended")]
     pub status: String,
     /// Metadata
-    #[field(INT)]
+    #[field(INT, filled = "created_at")]
     pub created_at: Instant,
 }

@@ -64,6 +64,6 @@ pub struct Model {
     #[field(SHR)]
     pub shipped_on: Option<Date>,
     /// Needed for incremental synchronisation
-    #[field(SHR)]
+    #[field(SHR, filled = "changed_at")]
     pub updated_at: Instant,
 }

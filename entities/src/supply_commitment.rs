@@ -40,12 +40,12 @@ pub struct Model {
     #[field(INT)]
     pub comment_private: Option<String>,
     /// Who answered
-    #[field(PER, to = "Principal", groups = "answer")]
+    #[field(PER, to = "Principal", groups = "answer", filled = "changed_by")]
     pub committed_by_id: Option<Uuid>,
     /// When it was answered
-    #[field(SHR, groups = "answer")]
+    #[field(SHR, groups = "answer", filled = "changed_at")]
     pub committed_at: Option<Instant>,
     /// Optimistic lock, so that two planners do not overwrite each other
-    #[field(SHR, groups = "answer")]
+    #[field(SHR, groups = "answer", filled = "version")]
     pub row_version: i32,
 }

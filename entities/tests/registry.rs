@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use entities::{
     REGISTRY,
-    meta::{EntityDef, Holder, Kind},
+    meta::{Behind, EntityDef, Holder, Kind},
 };
 
 fn named(name: &str) -> &'static EntityDef {
@@ -131,4 +131,29 @@ fn a_set_that_depends_on_the_moment_says_by_which_times() {
             }
         }
     }
+}
+
+#[test]
+fn what_stands_behind_a_number_is_there() {
+    let column = |entity: &'static EntityDef, name: &str| {
+        let field = entity.fields.iter().find(|f| f.column == name || f.column.strip_suffix("_id") == Some(name));
+        field.unwrap_or_else(|| panic!("{}.{name}", entity.name))
+    };
+    let mut guarded = 0;
+    for entity in REGISTRY {
+        match entity.behind {
+            None => continue,
+            Some(Behind::Told { of, customers, top_share }) => {
+                let kinds = [of, customers, top_share].map(|name| column(entity, name).kind);
+                assert_eq!(kinds, [Kind::Decimal, Kind::Int, Kind::Decimal], "{}", entity.name);
+                assert!(!column(entity, of).optional && !column(entity, customers).optional, "{}", entity.name);
+            }
+            Some(Behind::One(path)) => {
+                let last = path.split('.').fold(entity, |at, step| named(column(at, step).to.expect("a reference")));
+                assert_eq!(last.name, "Customer", "{}", entity.name);
+            }
+        }
+        guarded += 1;
+    }
+    assert!(guarded > 0);
 }

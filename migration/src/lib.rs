@@ -17,8 +17,10 @@ mod m20261122_000007_hub;
 mod m20261122_000008_audit;
 mod m20261122_000009_transfer;
 mod m20261122_000011_moments;
+mod m20261122_000012_guard;
 mod m20261122_000013_changes;
-mod m20261122_000014_webhooks;
+mod m20261122_000014_write_key;
+mod m20261122_000015_webhooks;
 mod table;
 
 pub struct Migrator;
@@ -37,8 +39,10 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000008_audit::Audit),
             Box::new(m20261122_000009_transfer::Transfer),
             Box::new(m20261122_000011_moments::Moments),
+            Box::new(m20261122_000012_guard::TABLES),
             Box::new(m20261122_000013_changes::Changes),
-            Box::new(m20261122_000014_webhooks::Webhooks),
+            Box::new(m20261122_000015_webhooks::Webhooks),
+            Box::new(m20261122_000014_write_key::TABLES),
         ]
     }
 }

@@ -20,6 +20,7 @@ tests! {
         a_partner_reads_the_lines_about_itself,
         who_asks_in_the_place_of_another_is_named_with_it,
         the_agreement_is_named_if_only_one_can_have_decided,
+        sums_leave_the_same_line_whatever_they_hold_back,
         an_answer_that_cannot_be_logged_is_not_given;
 }
 
@@ -307,6 +308,34 @@ async fn the_agreement_is_named_if_only_one_can_have_decided(hub: Hub) {
     let end = hub.log_end().await;
     hub.data(MANAGER, ask).await;
     assert!(hub.log(end).await[0].ends_with(" allow -"), "{:?}", hub.log(end).await);
+}
+
+/// R6
+async fn sums_leave_the_same_line_whatever_they_hold_back(hub: Hub) {
+    const MARKETING: &str = "bergmann/partner_marketing";
+    let agreed = "suppressed_k Distribution Germany, Austria, Switzerland";
+    let line = |ty: &str, fields: &str, rows: usize, agreed: &str| {
+        let person = "bergmann/boris read";
+        format!("{person} {ty} {fields} {rows} {agreed}")
+    };
+    for (of, lines) in [
+        // that it holds Switzerland back, or that there is none of it, is no word of the log
+        ("(filter: { seriesRegion: { eq: \"CH\" } })", 0),
+        ("(filter: { seriesRegion: { eq: \"XX\" } })", 0),
+        ("(filter: { seriesRegion: { eq: \"DE\" } })", 1),
+    ] {
+        let found = lines_of(&hub, MARKETING, &format!("{{ demandBucketAggregate{of} {{ sum {{ qty }} }} }}")).await;
+        let expected = [
+            line("DemandSeries", "[\"region\"]", 0, "suppressed_k -"),
+            line("DemandBucket", "[\"series\",\"qty\"]", lines, agreed),
+        ];
+        assert_eq!(found, expected, "{of}");
+    }
+    // the rows that are counted are told, and what they are counted by
+    let found = lines_of(&hub, MARKETING, "{ demandBucketAggregate(groupBy: [BUCKET_START_MONTH]) { count } }").await;
+    let months = found[0].split(' ').nth(4).and_then(|n| n.parse().ok()).unwrap_or_default();
+    assert!(months > 30, "{found:?}");
+    assert_eq!(found, [line("DemandBucket", "[\"bucketStart\",\"qty\"]", months, agreed)]);
 }
 
 async fn an_answer_that_cannot_be_logged_is_not_given(hub: Hub) {

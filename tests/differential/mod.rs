@@ -10,6 +10,7 @@ mod images;
 mod members;
 mod naive;
 mod numbers;
+mod past;
 mod reference;
 mod soundness;
 mod verdict;
@@ -18,4 +19,4 @@ pub mod world;
 
 use crate::harness::tests;
 
-tests!(documents, soundness);
+tests!(documents, past, soundness);

@@ -85,6 +85,7 @@ fn fullness(shown: Treatment) -> (u8, i64) {
         Treatment::Prefix(n) => (2, -i64::from(n)),
         Treatment::Band(width) => (3, width),
         Treatment::Pseudonym => (4, 0),
+        Treatment::Aggregate(_) => (5, 0),
     }
 }
 
@@ -95,6 +96,8 @@ fn fits(shown: Treatment, field: &Field) -> bool {
             field.kind == Kind::Text && field.one_of.is_empty()
         }
         Treatment::Band(_) => field.kind == Kind::Int || field.kind == Kind::Decimal,
+        // in no row
+        Treatment::Aggregate(_) => false,
     }
 }
 

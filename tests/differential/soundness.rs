@@ -42,7 +42,7 @@ fn number(name: &str, usual: u64) -> u64 {
 }
 
 #[derive(Default)]
-struct Tally {
+pub(super) struct Tally {
     views: usize,
     rows: usize,
     questions: usize,
@@ -116,7 +116,7 @@ fn report(hub: &Hub, what: &str, tally: &Tally) {
 }
 
 /// Puts the world in the place of what was there.
-async fn fill(hub: &Hub, world: &World) {
+pub(super) async fn fill(hub: &Hub, world: &World) {
     let deletes = CATALOGUE.types.iter().rev().map(|ty| format!("DELETE FROM \"{}\"", ty.table));
     match hub.dialect() {
         Dialect::Sqlite => {
@@ -137,14 +137,14 @@ async fn fill(hub: &Hub, world: &World) {
 }
 
 /// A gate over the database, under some policies, and the same policies for Cedar.
-struct Bench {
-    gate: Gate,
+pub(super) struct Bench {
+    pub(super) gate: Gate,
     law: Law,
     _folder: Option<TempDir>,
 }
 
 impl Bench {
-    async fn open(hub: &Hub, policies: Option<&[String]>) -> Result<Self, String> {
+    pub(super) async fn open(hub: &Hub, policies: Option<&[String]>) -> Result<Self, String> {
         let folder = policies.map(|policies| {
             let folder = TempDir::new().unwrap();
             for (number, policy) in policies.iter().enumerate() {
@@ -159,7 +159,7 @@ impl Bench {
     }
 
     /// Without the policies that are refused; there must be few.
-    async fn random(hub: &Hub, mut policies: Vec<String>, tally: &mut Tally) -> (Self, Vec<String>) {
+    pub(super) async fn random(hub: &Hub, mut policies: Vec<String>, tally: &mut Tally) -> (Self, Vec<String>) {
         tally.policies += policies.len();
         loop {
             if let Ok(bench) = Bench::open(hub, Some(&policies)).await {
@@ -221,7 +221,7 @@ fn file(number: usize) -> String {
 
 /// Seats of the world, each with somebody in it and some moments in any order: a view is kept for as long
 /// as it is the same.
-fn askers(world: &World, rng: &mut StdRng, count: usize) -> Vec<Vec<Asker>> {
+pub(super) fn askers(world: &World, rng: &mut StdRng, count: usize) -> Vec<Vec<Asker>> {
     let people: Vec<(Uuid, Uuid)> =
         world.all("Principal").map(|p| (p.key(), p.id("organisation_id").expect("its home"))).collect();
     let partners: Vec<(Uuid, Uuid)> = people

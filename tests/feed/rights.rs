@@ -46,7 +46,7 @@ const CASES: Topic = Topic {
     list: "cases",
     filter: "",
     on: None,
-    fields: "id number status severity safetyFlag subjectShared",
+    fields: "id number subjectShared",
 };
 
 /// What is seen of a change comes within a second of it.
@@ -74,7 +74,7 @@ async fn an_agreement_ends_by_a_write(hub: Hub) {
     let rows = follower.copy.len();
     let aqua = "grantee_id = (SELECT id FROM organisation WHERE slug = 'aqua-seals')";
     let before = Instant::now();
-    hub.sql(&format!("UPDATE sharing_agreement SET status = 'terminated' WHERE {aqua}")).await;
+    hub.sql(&format!("UPDATE sharing_agreement SET status = 'ended' WHERE {aqua}")).await;
     for _ in 0..rows {
         assert_eq!(follower.told().await.0, "LEFT");
     }
@@ -115,7 +115,7 @@ async fn a_customer_is_put_under_nda(hub: Hub) {
     let mut follower = Follower::of(&hub, BERGMANN, CUSTOMERS).await;
     let name = follower.copy.values().next().unwrap()["name"].as_str().unwrap().to_owned();
     let before = Instant::now();
-    hub.sql(&format!("UPDATE customer SET nda_level = 'strict' WHERE name = '{name}'")).await;
+    hub.sql(&format!("UPDATE customer SET nda_level = 2 WHERE name = '{name}'")).await;
     follows(&mut follower, &hub, BERGMANN, before).await;
 }
 
@@ -154,7 +154,7 @@ async fn the_window_moves_while_nobody_is_connected(hub: Hub) {
 async fn rights_change_while_nobody_is_connected(hub: Hub) {
     let follower = Follower::of(&hub, AQUA, DEMAND).await;
     let scopes = "SELECT s.id FROM agreement_scope s JOIN sharing_agreement a ON a.id = s.agreement_id \
-                  JOIN organisation o ON o.id = a.grantee_id WHERE o.slug = 'aqua-seals' AND s.object = 'demand'";
+                  JOIN organisation o ON o.id = a.grantee_id WHERE o.slug = 'aqua-seals' AND s.object_type = 'demand'";
     hub.sql(&format!("UPDATE agreement_scope SET region = 'AT' WHERE id IN ({scopes})")).await;
     let mut follower = follower.resume(&hub, AQUA).await;
     assert_eq!(follower.told().await.0, "GAP");

@@ -4,7 +4,7 @@
 mod aggregates;
 mod documents;
 mod filters;
-mod freshness;
+pub mod freshness;
 mod introspection;
 mod limits;
 mod nodes;

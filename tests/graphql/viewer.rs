@@ -94,7 +94,7 @@ async fn rights_tell_how_a_field_is_shown(hub: Hub) {
         "{ __type(name: \"Access\") { enumValues { name } } viewer { rights { __typename fields { __typename } } } }";
     let data = hub.data(AQUA, document).await;
     let words: Vec<&Value> = data["__type"]["enumValues"].as_array().unwrap().iter().map(|v| &v["name"]).collect();
-    assert_eq!(words, ["FULL", "TREATED", "CONDITIONAL"]);
+    assert_eq!(words, ["FULL", "TREATED", "CONDITIONAL", "AGGREGATE"]);
     assert_eq!(data["viewer"]["rights"][0]["__typename"], "TypeRight");
     assert_eq!(data["viewer"]["rights"][0]["fields"][0]["__typename"], "FieldRight");
 }

@@ -32,6 +32,9 @@ fn snapshot(name: &str, text: &str) {
 
 /// `x` as it is, `?` by the row, a treatment by its name, `.` hidden.
 fn cell(view: &View, ty: TypeId, field: usize) -> String {
+    if let Some(guard) = view.of(ty).guarding(field) {
+        return guard.treatment().to_string();
+    }
     let FieldView { levels } = &view.of(ty).fields[field];
     if levels.is_empty() {
         return ".".into();
@@ -52,7 +55,7 @@ async fn the_access_matrix(hub: Hub) {
     }
     let mut text = String::from(
         "What each seat of the demo world sees of each field: x as it is, a treatment by its name, ? only in some\n\
-         of the rows that it sees of the type, . never. `rows`: which it sees of the type.\n\n",
+         of the rows that it sees of the type, . never. `rows`: which it sees of the type; of sums, none.\n\n",
     );
     for (i, voice) in voices.iter().enumerate() {
         writeln!(text, "{:>3}  {}", i + 1, voice.seat).unwrap();
@@ -60,6 +63,7 @@ async fn the_access_matrix(hub: Hub) {
     for ty in &CATALOGUE.types {
         let mut table: Vec<Vec<String>> = Vec::new();
         let rows = |view: &View| match () {
+            () if view.of(ty.id).guard.is_some() => "sums",
             () if !view.sees_type(ty.id) => ".",
             () if view.of(ty.id).row.is_always() => "all",
             () => "some",

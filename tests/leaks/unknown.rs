@@ -21,6 +21,7 @@ tests! {
         hidden_fields_are_unknown_in_every_position,
         hidden_fields_are_unknown_in_variables,
         hidden_types_are_unknown,
+        what_is_shown_in_sums_is_unknown_elsewhere,
         introspection_and_rights_name_what_is_seen_and_nothing_else;
 }
 
@@ -322,9 +323,72 @@ async fn hidden_fields_are_unknown_in_variables(hub: Hub) {
     println!("hidden names in variables on {:?}: {seats} seats, {documents} documents", hub.dialect());
 }
 
+/// A field that is shown in sums only is in no filter, key, order or row, and no other field of its type, nor of
+/// those around it, is anywhere.
+async fn what_is_shown_in_sums_is_unknown_elsewhere(hub: Hub) {
+    let (mut documents, mut names) = (0, 0);
+    for voice in Voice::all(&hub).await {
+        let view = voice.view().await;
+        let mut trial = Trial::of(&voice);
+        for ty in &CATALOGUE.types {
+            let Some(shape) = view.class.guarded(ty.id) else { continue };
+            let aggregate = format!("{}Aggregate", ty.singular());
+            let sides: HashSet<&str> = shape.grid.iter().map(|side| side.name.as_str()).collect();
+            let own = ty.fields.iter().map(|f| f.name.clone());
+            let around = ty.fields.iter().filter_map(|f| Some((f, CATALOGUE.ty(f.to?))));
+            let around = around.flat_map(|(f, to)| to.fields.iter().map(|g| format!("{}{}", f.name, pascal(&g.name))));
+            let lists = ty.lists.iter().map(|list| list.name.to_string());
+            let all: Vec<String> = own.chain(around).chain(lists).filter(|n| !sides.contains(n.as_str())).collect();
+            for test in TESTS {
+                trial
+                    .roots(&all, |n, i| format!("a{i}: {aggregate}(filter: {{ {n}: {{ {test}: null }} }}) {{ count }}"))
+                    .await;
+            }
+            for (open, close) in [("and: [{", "}]"), ("or: [{", "}]"), ("not: {", "}"), ("or: [{}, { not: {", "} }]")] {
+                trial
+                    .roots(&all, |n, i| {
+                        format!("a{i}: {aggregate}(filter: {{ {open} {n}: {{}} {close} }}) {{ count }}")
+                    })
+                    .await;
+            }
+            for span in SPANS {
+                let keys = all.iter().map(|n| format!("{}{span}", screaming(n)));
+                let keys: Vec<String> = keys.filter(|key| !sides.iter().any(|side| screaming(side) == *key)).collect();
+                trial.roots(&keys, |n, i| format!("a{i}: {aggregate}(groupBy: [{n}]) {{ count }}")).await;
+                trial.roots(&keys, |n, i| format!("a{i}: {aggregate}(orderBy: [{{ field: {n} }}]) {{ count }}")).await;
+            }
+            for word in ["key", "min", "max", "nodes"] {
+                trial.roots(&all, |n, i| format!("a{i}: {aggregate} {{ {word} {{ {n} }} }}")).await;
+            }
+            let summed = |n: &String| shape.measures.iter().any(|field| ty.fields[*field].name == *n);
+            let unsummed: Vec<String> = all.iter().filter(|n| !summed(n)).cloned().collect();
+            assert_eq!(all.len() - unsummed.len(), shape.measures.len());
+            for word in ["sum", "avg"] {
+                trial.roots(&unsummed, |n, i| format!("a{i}: {aggregate} {{ {word} {{ {n} }} }}")).await;
+            }
+            let document = format!("query q($f: {}KeyFilter) {{ {aggregate}(filter: $f) {{ count }} }}", ty.name);
+            for name in &all {
+                let set = |n: &str| object(json!({ "f": { n: { "isNull": true } } }));
+                trial.same(&document, &document, set(name), set(&made_up(name)), std::slice::from_ref(name)).await;
+            }
+        }
+        (documents, names) = (documents + trial.documents, names + trial.names);
+    }
+    assert!(names > 0, "no seat of the demo is shown sums only");
+    println!("names beside sums on {:?}: {names} tries in {documents} documents", hub.dialect());
+}
+
 /// The types that go with a type of the catalogue.
 const PARTS: &[&str] =
     &["", "Filter", "Order", "OrderField", "GroupBy", "Connection", "Edge", "Group", "Key", "Sum", "ListFilter"];
+
+/// Those of a type that is shown in sums only; of the rest it is as unknown as any.
+const PARTS_OF_SUMS: &[&str] = &["GroupBy", "Group", "Key", "Sum"];
+
+fn unknown_parts(class: &ViewClass, ty: &Type) -> impl Iterator<Item = &'static str> {
+    let summed = class.guarded(ty.id).is_some();
+    PARTS.iter().copied().filter(move |part| !(summed && PARTS_OF_SUMS.contains(part)))
+}
 
 async fn hidden_types_are_unknown(hub: Hub) {
     let (mut documents, mut names) = (0, 0);
@@ -336,14 +400,16 @@ async fn hidden_types_are_unknown(hub: Hub) {
         let plurals = of(&|t| t.plural.to_string());
         trial.roots(&plurals, |n, i| format!("a{i}: {n} {{ totalCount }}")).await;
         trial.roots(&plurals, |n, i| format!("a{i}: {n}(first: 1, filter: {{}}) {{ nodes {{ id }} }}")).await;
-        trial.roots(&of(&|t| format!("{}Aggregate", t.singular())), |n, i| format!("a{i}: {n} {{ count }}")).await;
+        let unsummed = gone.iter().filter(|t| view.class.guarded(t.id).is_none());
+        let aggregates: Vec<String> = unsummed.map(|t| format!("{}Aggregate", t.singular())).collect();
+        trial.roots(&aggregates, |n, i| format!("a{i}: {n} {{ count }}")).await;
         trial
             .roots(&of(&|t| t.name.to_string()), |n, i| format!("a{i}: node(id: \"x\") {{ ... on {n} {{ id }} }}"))
             .await;
         for ty in &gone {
             let name = ty.name.to_string();
             let one = std::slice::from_ref(&name);
-            for part in PARTS {
+            for part in unknown_parts(&view.class, ty) {
                 let document = |n: &str| format!("query q($x: {n}{part}) {{ viewer {{ seat }} }}");
                 trial.same(&document(&name), &document(&made_up(&name)), Map::new(), Map::new(), one).await;
                 let document = |n: &str| format!("{{ __type(name: \"{n}{part}\") {{ name kind fields {{ name }} }} }}");
@@ -390,12 +456,16 @@ async fn introspection_and_rights_name_what_is_seen_and_nothing_else(hub: Hub) {
             let (name, seat) = (ty.name, &voice.seat);
             let rights = data["viewer"]["rights"].as_array().unwrap().iter().find(|r| r["type"] == name);
             let told = rights.map(|r| texts(&r["fields"], "field")).unwrap_or_default();
-            let right =
-                ty.fields.iter().enumerate().filter(|(i, _)| class.sees(ty.id, *i)).map(|(_, f)| f.name.clone());
+            let summed = |i: &usize| class.guarded(ty.id).is_some_and(|shape| shape.measures.contains(i));
+            let right = ty.fields.iter().enumerate().filter(|(i, _)| class.sees(ty.id, *i) || summed(i));
+            let right = right.map(|(_, f)| f.name.clone());
             assert_eq!(told, right.collect(), "{seat}: {name}");
             if !class.sees_type(ty.id) {
-                let names = [name.to_string(), ty.plural.to_string(), format!("{}Aggregate", ty.singular())];
-                for word in names.into_iter().chain(PARTS.iter().map(|part| format!("{name}{part}"))) {
+                let mut names = vec![name.to_string(), ty.plural.to_string()];
+                if class.guarded(ty.id).is_none() {
+                    names.push(format!("{}Aggregate", ty.singular()));
+                }
+                for word in names.into_iter().chain(unknown_parts(class, ty).map(|part| format!("{name}{part}"))) {
                     assert!(!everything.contains(&format!("\"{word}\"")), "{seat} reads of {word}");
                 }
                 continue;

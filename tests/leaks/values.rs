@@ -439,7 +439,7 @@ async fn what_a_treatment_takes_away_moves_nothing(hub: Hub) {
                 let Some((_, shown)) = levels.iter().find(|(_, shown)| *shown != Treatment::Full) else { continue };
                 let at = if dialect == Dialect::Sqlite { "instr" } else { "strpos" };
                 let value = match shown {
-                    Treatment::Full => c.clone(),
+                    Treatment::Full | Treatment::Aggregate(_) => c.clone(),
                     // each value has its own
                     Treatment::Pseudonym => continue,
                     Treatment::Prefix(n) => format!("substr({c}, 1, {n}) || 'zz'"),

@@ -87,7 +87,7 @@ async fn demand_names_no_customer(hub: Hub) {
         no_list(&hub, seat, "salesOrders").await;
         lacks(&hub, seat, "orderLines", &["order { id }"]).await;
     }
-    // not even a distributor: it waits for guarded sums
+    // not even a distributor, whose marketing reads sums
     no_list(&hub, BERGMANN, "demandBuckets").await;
     // how unsure we are is in C's agreement, not in A's
     lacks(&hub, AQUA, "demandBuckets", &["qtyLow"]).await;

@@ -14,6 +14,7 @@ tests! {
         an_operator_sees_what_the_seat_sees,
         an_operator_is_told_what_is_wrong_with_a_name;
     changing:
+        a_deputy_is_told_no_sums,
         a_delegation_begins_and_ends_by_itself,
         a_delegation_counts_only_while_both_may,
         a_delegation_is_not_passed_on,
@@ -103,6 +104,7 @@ async fn an_operator_sees_what_the_seat_sees(hub: Hub) {
             "{ cases(first: 100) { nodes { number subjectShared products { nodes { lotNo } } } } }",
             "{ demandBuckets(first: 100) { totalCount nodes { qty version { name } } } }",
             "{ orderLineAggregate(groupBy: [STATUS]) { key { status } count sum { qty } } }",
+            "{ demandBucketAggregate(groupBy: [SERIES_REGION]) { key { seriesRegion } suppressed count sum { qty } } }",
             STOCK,
         ] {
             let own = hub.query(seat, document).await;
@@ -112,6 +114,29 @@ async fn an_operator_sees_what_the_seat_sees(hub: Hub) {
         }
         assert!(asked > 2, "{seat}");
     }
+}
+
+/// R6, R10: sums over the rows that two may see would tell by their difference what either may not.
+async fn a_deputy_is_told_no_sums(hub: Hub) {
+    let sums = "{ demandBucketAggregate { count } }";
+    let marketing = "bergmann/partner_marketing";
+    assert!(hub.query(marketing, sums).await.json().get("errors").is_none());
+    let id = format!(
+        "(SELECT r.principal_id FROM role_assignment r JOIN principal p ON p.id = r.principal_id \
+          JOIN organisation o ON o.id = p.organisation_id WHERE o.slug = 'bergmann' AND r.role = 'partner_marketing')"
+    );
+    hub.sql(&format!(
+        "UPDATE delegation SET object_types = '[\"DemandBucket\", \"DemandSeries\"]', from_principal_id = {id}"
+    ))
+    .await;
+    assert_eq!(ask(&hub, LENA, marketing, "{ viewer { seat } }").await.status, 200);
+    let (code, message) = ask(&hub, LENA, marketing, sums).await.refusal();
+    assert_eq!(
+        (code.as_str(), message.contains("demandBucketAggregate")),
+        ("GRAPHQL_VALIDATION_FAILED", true),
+        "{message}"
+    );
+    assert_eq!(ask(&hub, ADMIN, marketing, sums).await.data(), hub.data(marketing, sums).await);
 }
 
 async fn an_operator_is_told_what_is_wrong_with_a_name(hub: Hub) {

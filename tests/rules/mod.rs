@@ -1,11 +1,13 @@
 //! The rules of `policies/README.md`, each tried by the seats that it speaks of. The operator's seat sees
 //! everything and says what is there; the rule says what of it another seat must see.
 
+mod answers;
 mod cases;
 mod customers;
 mod demand;
 mod deputies;
 mod embargo;
+mod groups;
 mod moments;
 mod nda;
 mod orders;
@@ -32,11 +34,13 @@ const LINDNER: &str = "lindner/partner_planner";
 
 pub fn tests() -> Vec<Test> {
     [
+        answers::tests(),
         cases::tests(),
         customers::tests(),
         demand::tests(),
         deputies::tests(),
         embargo::tests(),
+        groups::tests(),
         moments::tests(),
         nda::tests(),
         orders::tests(),

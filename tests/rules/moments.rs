@@ -7,7 +7,7 @@ use entente::access::{Caller, roster::resolve};
 use entities::Instant;
 use serde_json::Value;
 
-use super::{AQUA, BERGMANN, all};
+use super::{AQUA, BERGMANN, BERGMANN_MARKETING, all, groups};
 use crate::harness::{Hub, NOW, tests};
 
 tests! {
@@ -16,6 +16,7 @@ tests! {
         an_agreement_ends,
         a_scope_ends,
         an_embargo_ends,
+        a_sum_loses_rows,
         a_consent_begins_and_ends,
         a_supply_ends,
         a_delegation_ends,
@@ -79,6 +80,24 @@ async fn an_embargo_ends(hub: Hub) {
     turns(&hub, BERGMANN, "2026-09-01T08:00:00Z", "products", "sku", "2026-09-01T09:00:00Z").await;
     turns(&hub, "nordwind/support_agent", "2026-08-25T08:30:00.000001Z", "products", "sku", "2026-08-25T09:00:00Z")
         .await;
+}
+
+/// R6
+async fn a_sum_loses_rows(hub: Hub) {
+    let ahead = "@id(\"demand.marketing\") @doc(\"For a test.\") @treatment(\"aggregate_only:2,0.99\") \
+        @by(\"bucketStart.month\") \
+        permit (principal in Role::\"partner_marketing\", action == Action::\"DemandBucket.qty\", resource is DemandBucket) \
+        when { resource.version.status == \"published\" && resource.bucketStart > context.now };\n";
+    let (hub, _folder) = groups::with(&hub, ahead).await;
+    let at = "2026-06-22T00:00:00Z";
+    assert_eq!(next(&hub, BERGMANN_MARKETING).await, Some(instant(at)));
+    let counted = async |at: Instant| {
+        hub.set_clock(&at.to_string());
+        hub.data(BERGMANN_MARKETING, "{ demandBucketAggregate { count } }").await
+    };
+    let before = counted(instant(NOW)).await;
+    assert_eq!(counted(Instant(instant(at).0 - 1)).await, before);
+    assert_ne!(counted(instant(at)).await, before);
 }
 
 /// R15

@@ -29,7 +29,7 @@ fn expand(input: &DeriveInput) -> syn::Result<Tokens> {
     let table =
         table.ok_or_else(|| syn::Error::new_spanned(&input.ident, "`#[sea_orm(table_name = …)]` is missing"))?;
 
-    let (mut name, mut plural, mut scope) = (None, None, None);
+    let (mut name, mut plural, mut scope, mut behind, mut closed) = (None, None, None, None, false);
     let mut memberships = Vec::new();
     for attr in input.attrs.iter().filter(|a| a.path().is_ident("catalogue")) {
         attr.parse_nested_meta(|meta| {
@@ -40,10 +40,14 @@ fn expand(input: &DeriveInput) -> syn::Result<Tokens> {
                 plural = Some(value()?);
             } else if meta.path.is_ident("scope") {
                 scope = Some(meta.value()?.parse::<Expr>()?);
+            } else if meta.path.is_ident("behind") {
+                behind = Some(meta.value()?.parse::<Expr>()?);
             } else if meta.path.is_ident("membership") {
                 memberships.push(meta.value()?.parse::<Expr>()?);
+            } else if meta.path.is_ident("closed") {
+                closed = true;
             } else {
-                return Err(meta.error("expected `name`, `plural`, `scope` or `membership`"));
+                return Err(meta.error("expected `name`, `plural`, `scope`, `behind`, `membership` or `closed`"));
             }
             Ok(())
         })?;
@@ -51,6 +55,7 @@ fn expand(input: &DeriveInput) -> syn::Result<Tokens> {
     let name = name.ok_or_else(|| syn::Error::new_spanned(&input.ident, "`#[catalogue(name = …)]` is missing"))?;
     let plural = plural.unwrap_or_else(|| LitStr::new(&format!("{}s", lower_first(&name.value())), name.span()));
     let scope = scope.map_or(quote!(None), |s| quote!(Some(#s)));
+    let behind = behind.map_or(quote!(None), |b| quote!(Some(#b)));
     let doc = doc(&input.attrs);
     let fields = data.fields.iter().map(field).collect::<syn::Result<Vec<_>>>()?;
 
@@ -62,7 +67,9 @@ fn expand(input: &DeriveInput) -> syn::Result<Tokens> {
                 table: #table,
                 doc: #doc,
                 scope: #scope,
+                behind: #behind,
                 memberships: &[#(#memberships),*],
+                closed: #closed,
                 fields: &[#(#fields),*],
             };
         }
@@ -79,9 +86,14 @@ fn field(field: &syn::Field) -> syn::Result<Tokens> {
     let ident = field.ident.as_ref().ok_or_else(|| syn::Error::new_spanned(field, "fields have names"))?;
     let column = ident.to_string();
     let (kind, optional) = kind(&field.ty)?;
+    let small = {
+        let ty = &field.ty;
+        quote!(#ty).to_string().contains("i16")
+    };
     // a field that nobody classified is internal
     let mut class = quote!(Int);
     let (mut to, mut many, mut code, mut unit) = (quote!(None), quote!(None), quote!(None), quote!(None));
+    let mut filled = quote!(None);
     let (mut groups, mut one_of) = (Vec::<LitStr>::new(), Vec::<LitStr>::new());
     for attr in field.attrs.iter().filter(|a| a.path().is_ident("field")) {
         attr.parse_nested_meta(|meta| {
@@ -107,9 +119,26 @@ fn field(field: &syn::Field) -> syn::Result<Tokens> {
                 }
                 "groups" => groups = words(meta.value()?.parse()?),
                 "one_of" => one_of = words(meta.value()?.parse()?),
+                "filled" => {
+                    let value: LitStr = meta.value()?.parse()?;
+                    let what = match value.value().as_str() {
+                        "created_at" => quote!(CreatedAt),
+                        "created_by" => quote!(CreatedBy),
+                        "changed_at" => quote!(ChangedAt),
+                        "changed_by" => quote!(ChangedBy),
+                        "version" => quote!(Version),
+                        _ => {
+                            return Err(syn::Error::new_spanned(
+                                value,
+                                "expected `created_at`, `created_by`, `changed_at`, `changed_by` or `version`",
+                            ));
+                        }
+                    };
+                    filled = quote!(Some(crate::meta::Filled::#what));
+                }
                 _ => {
                     return Err(meta.error(
-                        "expected a class (PUB, SHR, INT, PER, SEC), `to`, `many`, `code`, `unit`, `groups` or `one_of`",
+                        "expected a class (PUB, SHR, INT, PER, SEC), `to`, `many`, `code`, `unit`, `groups`, `one_of` or `filled`",
                     ));
                 }
             }
@@ -122,6 +151,7 @@ fn field(field: &syn::Field) -> syn::Result<Tokens> {
             column: #column,
             kind: crate::meta::Kind::#kind,
             optional: #optional,
+            small: #small,
             class: crate::meta::Class::#class,
             groups: &[#(#groups),*],
             to: #to,
@@ -129,6 +159,7 @@ fn field(field: &syn::Field) -> syn::Result<Tokens> {
             code: #code,
             unit: #unit,
             one_of: &[#(#one_of),*],
+            filled: #filled,
             doc: #doc,
         }
     })

@@ -21,12 +21,13 @@ use uuid::Uuid;
 use super::{
     convert::{Convert, SELF},
     facts::{Agreement, Facts, FieldRow},
-    pred::{Pred, always, and, given, never, not, or, tidy},
+    guard::{Guard, Shape, can_be_measured},
+    pred::{Pred, always, and, at_path, given, never, not, or, tidy},
     roster::Seat,
     scope::in_force,
     trace::{Part, Parts, Trace},
     treat::Treatment,
-    view::{FieldView, TypeView, View, ViewClass},
+    view::{FieldView, TypeView, View, ViewClass, Writes},
 };
 use crate::{
     catalogue::{CATALOGUE, Field, Type, TypeId, pascal},
@@ -188,15 +189,6 @@ pub fn ceiling(rules: &Rules, seat: &Seat, facts: &Facts) -> Result<Vec<TypeView
     Compiler { open: true, ..Compiler::new(rules, seat, facts)? }.types()
 }
 
-/// The fields that can be seen at all; with any of them goes the key.
-pub fn visible(ty: &TypeView) -> BTreeSet<usize> {
-    let mut all: BTreeSet<usize> = (1..ty.fields.len()).filter(|f| !ty.fields[*f].is_hidden()).collect();
-    if !all.is_empty() {
-        all.insert(0);
-    }
-    all
-}
-
 impl<'a> Compiler<'a> {
     fn new(rules: &'a Rules, seat: &Seat, facts: &'a Facts) -> Result<Self, Refusal> {
         let asker = Asker::new(rules, facts.organisation, &facts.attributes, &facts.kinds, &[&seat.role])
@@ -211,7 +203,7 @@ impl<'a> Compiler<'a> {
 
     fn view(&mut self, seat: &Seat, facts: &Facts) -> Result<View, Refusal> {
         let types = self.types()?;
-        let class = ViewClass(Arc::new(types.iter().map(visible).collect()));
+        let class = ViewClass::of(&types);
         let slug = match facts.attributes.get("slug") {
             Some(Value::String(Some(slug))) => slug.to_string(),
             _ => facts.organisation.to_string(),
@@ -251,6 +243,7 @@ impl<'a> Compiler<'a> {
                 };
                 let permits = if self.open { Vec::new() } else { self.permits(ty, &ty.fields[field], &left)? };
                 let granted = permits.iter().filter_map(|part| Some((part.shown?, part.condition.clone())));
+                let granted = granted.filter(|(shown, _)| !shown.is_in_sums());
                 for (shown, p) in granted.chain(self.open.then(|| (Treatment::Full, always()))) {
                     grant(shown, and([p.clone(), open.clone()]));
                     gates.entry(forbid.clone()).or_default().push(p);
@@ -274,8 +267,102 @@ impl<'a> Compiler<'a> {
                 field.levels.truncate(all + 1);
             }
         }
+        if !self.open && view.fields.iter().all(FieldView::is_hidden) {
+            view.guard = self.guard(ty)?;
+        }
         view.agreements = std::mem::take(&mut self.deciding);
+        view.writes = self.writes(ty)?;
         Ok(view)
+    }
+
+    /// What is shown in sums. Several permits share one grid, the strictest threshold, and the rows in which
+    /// every field may be summed: two sets of rows would tell what lies between them.
+    fn guard(&mut self, ty: &Type) -> Result<Option<Guard>, Refusal> {
+        let (mut rows, mut measures, mut found) = (Vec::new(), Vec::new(), None);
+        let rules = self.rules;
+        for class in rules.classes[ty.id.0].iter().filter(|class| class.rules.iter().any(|rule| rule.grid.is_some())) {
+            let Some(left) = self.left(ty.id, class)? else { continue };
+            let open = not(self.any(ty.id, &left.forbids)?);
+            for &field in class.fields.iter().filter(|field| can_be_measured(ty, **field)) {
+                let mut granted = Vec::new();
+                for part in self.permits(ty, &ty.fields[field], &left)? {
+                    let (Some(Treatment::Aggregate(threshold)), Some(grid)) = (part.shown, &part.rule.grid) else {
+                        continue;
+                    };
+                    let p = and([part.condition, open.clone()]);
+                    if p.is_never() {
+                        continue;
+                    }
+                    granted.push(p);
+                    found = Some(match found {
+                        None => (threshold, grid.clone()),
+                        Some((known, grid)) => (threshold.strictest(known), grid),
+                    });
+                }
+                if !granted.is_empty() {
+                    measures.push(field);
+                    rows.push(or(granted));
+                }
+            }
+        }
+        let Some((threshold, grid)) = found else { return Ok(None) };
+        measures.sort_unstable();
+        // a row whose place in the grid is forbidden is in no sum
+        for side in grid.iter() {
+            let mut of = ty.id;
+            for (i, field) in side.steps.iter().chain([&side.field]).enumerate() {
+                let forbidden = self.forbidden(of, *field)?;
+                if !forbidden.is_never() {
+                    rows.push(at_path(&side.steps[..i], not(forbidden)));
+                }
+                of = CATALOGUE.ty(of).fields[*field].to.unwrap_or(of);
+            }
+        }
+        let row = tidy(&and(rows));
+        Ok((!row.is_never()).then_some(Guard { row, threshold, shape: Shape { measures, grid } }))
+    }
+
+    /// The rows in which the field is forbidden.
+    fn forbidden(&mut self, ty: TypeId, field: usize) -> Result<Arc<Pred>, Refusal> {
+        let rules = self.rules;
+        let Some(class) = rules.classes[ty.0].iter().find(|class| class.fields.contains(&field)) else {
+            return Ok(never());
+        };
+        let forbids = class.rules.iter().filter(|r| r.policy.effect() == Effect::Forbid);
+        let forbids: Vec<_> = forbids.filter(|r| self.asker.meant_by(&r.policy)).collect();
+        if forbids.is_empty() {
+            return Ok(never());
+        }
+        let left = self.asker.leave(rules, ty, &class.action, &forbids)?;
+        self.any(ty, &left)
+    }
+
+    fn writes(&mut self, ty: &Type) -> Result<Writes, Refusal> {
+        let rules = &self.rules.writes[ty.id.0];
+        let mut writes = Writes::none(ty);
+        for (class, slot) in [(&rules.create, &mut writes.create), (&rules.delete, &mut writes.delete)] {
+            if let Some(class) = class {
+                *slot = self.permitted(ty.id, class)?;
+            }
+        }
+        for class in &rules.fields {
+            let p = self.permitted(ty.id, class)?;
+            class.fields.iter().for_each(|field| writes.fields[*field] = p.clone());
+        }
+        Ok(writes)
+    }
+
+    /// In which rows the action is permitted. A policy that shows a field treated permits no write of it.
+    fn permitted(&mut self, ty: TypeId, class: &FieldClass) -> Result<Arc<Pred>, Refusal> {
+        let Some(left) = self.left(ty, class)? else { return Ok(never()) };
+        let mut any = |left: &[Remains<'_>]| {
+            let full: Vec<_> = left.iter().filter(|(r, _)| r.shown == Shown::As(Treatment::Full)).cloned().collect();
+            Ok(or(self.parts(ty, &full)?.into_iter().map(|part| part.condition)))
+        };
+        let (permits, legal) = (any(&left.permits)?, any(&left.legal)?);
+        let forbid = or(self.parts(ty, &left.forbids)?.into_iter().map(|part| part.condition));
+        let permits = if self.open { always() } else { permits };
+        Ok(tidy(&or([and([permits, not(forbid)]), legal])))
     }
 
     fn left<'r>(&self, ty: TypeId, class: &'r FieldClass) -> Result<Option<Left<'r>>, Refusal> {
@@ -333,6 +420,11 @@ impl<'a> Compiler<'a> {
             }
         }
         Ok(out)
+    }
+
+    /// The rows in which one of them holds.
+    fn any(&mut self, ty: TypeId, left: &[Remains<'_>]) -> Result<Arc<Pred>, Refusal> {
+        Ok(or(self.parts(ty, left)?.into_iter().map(|part| part.condition)))
     }
 
     fn parts(&mut self, ty: TypeId, left: &[Remains<'_>]) -> Result<Vec<Part>, Refusal> {

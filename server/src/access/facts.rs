@@ -74,6 +74,7 @@ pub struct FieldRow {
 pub struct Delegated {
     /// Names of types.
     pub types: Vec<String>,
+    pub can_write: bool,
     pub from: Instant,
     pub until: Instant,
 }
@@ -203,8 +204,13 @@ async fn delegated(tx: &DatabaseTransaction, from: Uuid, to: Uuid) -> Result<Vec
         .await?;
     let people = principal::Entity::find().filter(principal::Column::Id.is_in([from, to])).all(tx).await?;
     let colleagues = people.len() == 2 && people[0].organisation_id == people[1].organisation_id;
-    let rows = rows.into_iter().filter(|d| counts(d, colleagues));
-    Ok(rows.map(|d| Delegated { types: names(&d.object_types), from: d.valid_from, until: d.valid_to }).collect())
+    let delegated = |d: delegation::Model| Delegated {
+        types: names(&d.object_types),
+        can_write: d.can_write,
+        from: d.valid_from,
+        until: d.valid_to,
+    };
+    Ok(rows.into_iter().filter(|d| counts(d, colleagues)).map(delegated).collect())
 }
 
 /// To somebody of another organisation only what the host has agreed to.
@@ -230,7 +236,7 @@ fn terms_of<'a>(
         from: millis(row.valid_from),
         until: row.valid_to.map(millis),
         scopes: scopes.filter(|s| s.agreement_id == row.id).map(scope_row).collect(),
-        fields: fields.iter().filter(|f| f.agreement_id == row.id).map(field_row).collect(),
+        fields: fields.iter().filter(|f| f.agreement_id == row.id).map(|f| field_row(f, row.k_threshold)).collect(),
     }
 }
 
@@ -301,8 +307,15 @@ fn scope_row(row: &agreement_scope::Model) -> ScopeRow {
     }
 }
 
-fn field_row(row: &agreement_field::Model) -> FieldRow {
-    let treatment = Treatment::parse(&row.treatment, row.param.as_deref()).ok().flatten();
+fn field_row(row: &agreement_field::Model, customers: Option<i32>) -> FieldRow {
+    let param = match (row.treatment.as_str(), row.param.as_deref(), customers) {
+        // how many customers must stand behind a number is the agreement's, unless the row says it
+        ("aggregate_only", Some(share), Some(customers)) if !share.contains(',') => {
+            Some(format!("{customers},{share}"))
+        }
+        (_, param, _) => param.map(String::from),
+    };
+    let treatment = Treatment::parse(&row.treatment, param.as_deref()).ok().flatten();
     FieldRow { object: row.object_type.clone(), field: row.field.clone(), treatment }
 }
 

@@ -8,7 +8,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use entities::Instant;
+use entities::{Instant, meta::Kind};
 use quick_cache::sync::Cache;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use uuid::Uuid;
@@ -17,14 +17,17 @@ use super::{
     compile::compile,
     connect::{Db, Dialect},
     facts::Facts,
-    joint,
+    guard, joint,
     log::Heads,
-    read::{Pace, Rows, Session},
+    read::{Arg, Pace, Rows, Session},
     roster::{self, Caller, Place, Seat},
     select::{Binding, Statement},
+    sql::Sql,
     view::View,
+    write::Keys,
 };
 use crate::{
+    catalogue::{CATALOGUE, TypeId},
     clock::Clock,
     error::{Error, Result},
     policy::Rules,
@@ -45,6 +48,7 @@ pub struct Gate {
     joint: Cache<(Arc<Seat>, Uuid, Arc<Place>), Arc<View>>,
     /// Watched from the moment that somebody waits for changes.
     pub(super) heads: OnceLock<Heads>,
+    pub(super) keys: Keys,
 }
 
 impl Gate {
@@ -52,7 +56,7 @@ impl Gate {
         let rules = Rules::load(folder.as_deref())?;
         let (views, turns, joint) = (Cache::new(VIEWS), Cache::new(VIEWS), Cache::new(JOINT_VIEWS));
         let (rules, heads) = (ArcSwap::from_pointee(rules), OnceLock::new());
-        Ok(Gate { db, clock, folder, rules, views, turns, joint, heads })
+        Ok(Gate { db, clock, folder, rules, views, turns, joint, heads, keys: Keys::default() })
     }
 
     pub fn rules(&self) -> Arc<Rules> {
@@ -190,9 +194,13 @@ impl Gate {
         self.clock.now()
     }
 
+    pub(super) fn new_id(&self) -> Uuid {
+        self.clock.id()
+    }
+
     /// A place to run the statements of one request, which see one state of the data if asked.
-    pub async fn session(&self, snapshot: bool) -> Result<Reading> {
-        Ok(Reading(self.db.reader.session(snapshot).await?))
+    pub async fn session(&self, snapshot: bool) -> Result<Reading<'_>> {
+        Ok(Reading { session: self.db.reader.session(snapshot).await?, db: &self.db })
     }
 }
 
@@ -203,20 +211,45 @@ fn no_place(name: &str) -> Error {
     ))
 }
 
-/// Runs statements, and nothing but statements of views.
-pub struct Reading(Session);
+/// Runs statements, and nothing but statements of views. What a guard holds back does not leave it.
+pub struct Reading<'g> {
+    session: Session,
+    db: &'g Db,
+}
 
-impl Reading {
+impl<'g> Reading<'g> {
+    pub(super) fn over(session: Session, db: &'g Db) -> Self {
+        Reading { session, db }
+    }
+
+    /// Those of the keys that have a row, whoever may see it.
+    pub async fn existing(&mut self, ty: TypeId, keys: Vec<Uuid>) -> Result<Vec<Uuid>> {
+        let mut sql = Sql::new(self.session.dialect());
+        sql.push(&format!("SELECT t.\"id\" FROM \"{}\" t WHERE t.\"id\"", CATALOGUE.ty(ty).table));
+        sql.among(0, Kind::Id);
+        let binding = Binding { now: Instant(0), me: Uuid::nil(), secret: "", slots: &[Arg::Ids(keys)] };
+        let rows = self.run(&Statement::written(sql), &binding).await?;
+        Ok((0..rows.len()).filter_map(|row| rows.id(row, 0)).collect())
+    }
+
     pub async fn run(&mut self, statement: &Statement, binding: &Binding<'_>) -> Result<Rows> {
-        self.0.query(statement.sql(), &statement.arguments(binding), statement.pace(), false).await
+        self.query(statement, binding, false).await
     }
 
     /// The same for the last one, which ends the snapshot without a round trip of its own.
     pub async fn run_last(&mut self, statement: &Statement, binding: &Binding<'_>) -> Result<Rows> {
-        self.0.query(statement.sql(), &statement.arguments(binding), statement.pace(), true).await
+        self.query(statement, binding, true).await
+    }
+
+    async fn query(&mut self, statement: &Statement, binding: &Binding<'_>, last: bool) -> Result<Rows> {
+        let rows = self.session.query(statement.sql(), &statement.arguments(binding), statement.pace(), last).await?;
+        match statement.release() {
+            None => Ok(rows),
+            Some(how) => guard::release(self.db, how, &rows).await,
+        }
     }
 
     pub async fn finish(self) -> Result<()> {
-        self.0.finish().await
+        self.session.finish().await
     }
 }

@@ -1,5 +1,6 @@
 //! A view through two pairs of eyes: an operator looks as another seat would, or a deputy acts for
-//! somebody. It is the meeting of two views, so it never shows more than both, and it only reads.
+//! somebody. It is the meeting of two views, so it never shows more than both. An operator only reads; a deputy
+//! writes what was handed over for writing, if it is not forbidden to it and permitted to the other.
 
 use std::sync::Arc;
 
@@ -7,12 +8,13 @@ use entities::Instant;
 use uuid::Uuid;
 
 use super::{
-    compile::{self, visible},
+    compile,
     facts::{Delegated, Facts},
+    guard::Guard,
     pred::{Pred, Term, Val, and, given, never, not, or, tidy},
     roster::Caller,
     treat::Treatment,
-    view::{Edges, FieldView, Held, TypeView, View, ViewClass},
+    view::{Edges, FieldView, Held, TypeView, View, ViewClass, Writes},
 };
 use crate::{
     catalogue::{CATALOGUE, Type},
@@ -40,15 +42,26 @@ pub fn compile(rules: &Rules, caller: &Caller, both: Both, now: Instant) -> Resu
     }
     let other = compile::compile(rules, &place.seat, theirs)?;
     let (me, them) = (caller.principal, place.principal);
-    let mut types: Vec<TypeView> = mine.types.iter().zip(&other.types).map(|(a, b)| meet((a, me), (b, them))).collect();
+    let mut types: Vec<TypeView> =
+        CATALOGUE.types.iter().map(|ty| meet(ty, (mine.of(ty.id), me), (other.of(ty.id), them))).collect();
+    if mine.operator {
+        for ty in &CATALOGUE.types {
+            let guard = other.of(ty.id).guard.as_ref();
+            types[ty.id.0].guard = guard.and_then(|guard| overseen((&mine, me), ty, (guard, them)));
+        }
+    }
     if !mine.operator {
         // of what is delegated the deputy holds whatever is not forbidden to it
         let open = compile::ceiling(rules, &caller.seat, &own)?;
         for ty in CATALOGUE.types.iter().filter(|ty| delegated.iter().any(|d| d.names(ty))) {
-            types[ty.id.0] = meet((&open[ty.id.0], me), (&other.types[ty.id.0], them));
+            let (open, theirs) = (&open[ty.id.0], &other.types[ty.id.0]);
+            types[ty.id.0] = meet(ty, (open, me), (theirs, them));
+            if delegated.iter().any(|d| d.can_write && d.names(ty)) {
+                types[ty.id.0].writes = by_both((&open.writes, me), (&theirs.writes, them));
+            }
         }
     }
-    let class = ViewClass(Arc::new(types.iter().map(visible).collect()));
+    let class = ViewClass::of(&types);
     Ok(Some(View {
         id: View::next_id(),
         name: other.name,
@@ -86,7 +99,7 @@ fn together(mine: &[Held], me: Uuid, theirs: &[Held], them: Uuid) -> Vec<Held> {
 
 /// Rows that both see some of, each field as both would show it. Each view comes with its person: what
 /// speaks of whoever asks means that one.
-fn meet((a, me): (&TypeView, Uuid), (b, them): (&TypeView, Uuid)) -> TypeView {
+fn meet(ty: &Type, (a, me): (&TypeView, Uuid), (b, them): (&TypeView, Uuid)) -> TypeView {
     let both = and([named(&a.row, me), named(&b.row, them)]);
     let fields: Vec<FieldView> = a.fields.iter().zip(&b.fields).map(|(a, b)| field((a, me), (b, them))).collect();
     let some = or(fields.iter().map(FieldView::access));
@@ -96,7 +109,29 @@ fn meet((a, me): (&TypeView, Uuid), (b, them): (&TypeView, Uuid)) -> TypeView {
         FieldView { levels: left.filter(|(p, _)| !p.is_never()).collect() }
     });
     let agreements = a.agreements.union(&b.agreements).copied().collect();
-    TypeView { fields: fields.collect(), row: row.clone(), agreements }
+    // sums over the rows that two views share would tell by their difference what either hides
+    TypeView { fields: fields.collect(), row: row.clone(), guard: None, agreements, writes: Writes::none(ty) }
+}
+
+/// The sums that another seat is told, over rows and fields that the operator sees as they are.
+fn overseen((mine, me): (&View, Uuid), ty: &Type, (guard, them): (&Guard, Uuid)) -> Option<Guard> {
+    let own = mine.of(ty.id);
+    let full = guard.shape.measures.iter().map(|field| match own.fields[*field].levels.first() {
+        Some((p, Treatment::Full)) => named(p, me),
+        _ => never(),
+    });
+    let row = and([named(&own.row, me), named(&guard.row, them)].into_iter().chain(full));
+    let seen = guard.shape.grid.iter().all(|side| mine.sees(side.of, side.field));
+    (seen && !row.is_never()).then(|| Guard { row: tidy(&row), ..guard.clone() })
+}
+
+fn by_both((a, me): (&Writes, Uuid), (b, them): (&Writes, Uuid)) -> Writes {
+    let both = |a, b| tidy(&and([named(a, me), named(b, them)]));
+    Writes {
+        create: both(&a.create, &b.create),
+        delete: both(&a.delete, &b.delete),
+        fields: a.fields.iter().zip(&b.fields).map(|(a, b)| both(a, b)).collect(),
+    }
 }
 
 /// The first level of each view that holds decides; together the first pair does.

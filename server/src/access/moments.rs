@@ -53,6 +53,9 @@ impl View {
             for (p, _) in view.fields.iter().flat_map(|field| &field.levels) {
                 moments.collect(ty.id, p);
             }
+            if let Some(guard) = &view.guard {
+                moments.collect(ty.id, &guard.row);
+            }
         }
         moments
     }

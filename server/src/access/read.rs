@@ -25,7 +25,10 @@ use uuid::Uuid;
 use rows::Sent;
 pub use rows::{Cell, Rows};
 
-use super::url::{DatabaseUrl, Dialect};
+use super::{
+    log::Past,
+    url::{DatabaseUrl, Dialect},
+};
 use crate::error::{Error, Result};
 
 /// How long one statement of a read may take, on both databases.
@@ -115,13 +118,13 @@ impl Reader {
 
     /// A place to run the statements of one request. With `snapshot` they see one state of the data.
     pub async fn session(&self, snapshot: bool) -> Result<Session> {
-        match &self.0 {
+        let on = match &self.0 {
             Kind::Sqlite(pool) => {
                 let mut session = pool.take().await?;
                 if snapshot {
                     session.begin()?;
                 }
-                Ok(Session::Sqlite(session))
+                On::Sqlite(session)
             }
             Kind::Postgres(pool) => {
                 let client = pool.get().await?;
@@ -129,13 +132,20 @@ impl Reader {
                     client.statement_cache.clear();
                 }
                 let begin = if snapshot { Transaction::Wanted } else { Transaction::None };
-                Ok(Session::Postgres(PgSession { client: Some(client), transaction: begin }))
+                On::Postgres(PgSession { client: Some(client), transaction: begin })
             }
-        }
+        };
+        Ok(Session { on, past: None })
     }
 }
 
-pub enum Session {
+pub struct Session {
+    on: On,
+    /// Statements see a state that was.
+    past: Option<Box<Past>>,
+}
+
+enum On {
     Sqlite(lite::Session),
     Postgres(PgSession),
 }
@@ -156,16 +166,29 @@ pub struct PgSession {
 impl Session {
     /// With `last` nothing follows, so the transaction can end with the statement.
     pub async fn query(&mut self, sql: &str, args: &[Arg], pace: &Pace, last: bool) -> Result<Rows> {
-        match self {
-            Session::Sqlite(session) => session.query(sql, args, pace),
-            Session::Postgres(session) => session.query(sql, args, last).await,
+        let past = self.past.as_ref().and_then(|past| past.over(sql, args));
+        let (sql, args) = past.as_ref().map_or((sql, args), |(sql, args)| (sql, args));
+        match &mut self.on {
+            On::Sqlite(session) => session.query(sql, args, pace),
+            On::Postgres(session) => session.query(sql, args, last).await,
+        }
+    }
+
+    pub(in crate::access) fn look_back(&mut self, past: Past) {
+        self.past = Some(Box::new(past));
+    }
+
+    pub fn dialect(&self) -> Dialect {
+        match &self.on {
+            On::Sqlite(_) => Dialect::Sqlite,
+            On::Postgres(_) => Dialect::Postgres,
         }
     }
 
     pub async fn finish(mut self) -> Result<()> {
-        match &mut self {
-            Session::Sqlite(session) => session.end(),
-            Session::Postgres(session) => {
+        match &mut self.on {
+            On::Sqlite(session) => session.end(),
+            On::Postgres(session) => {
                 if let (Transaction::Open, Some(client)) = (session.transaction, &session.client) {
                     client.batch_execute("COMMIT").await?;
                 }

@@ -3,6 +3,7 @@
 //! in filters, orders, groups and aggregates alike. So no caller can write a bypass.
 
 mod aggregate;
+mod cells;
 mod condition;
 mod page;
 
@@ -13,11 +14,13 @@ use entities::Instant;
 use uuid::Uuid;
 
 pub use aggregate::{Aggregate, Bucket};
+pub use cells::{Cells, Told};
 pub use condition::Test;
 pub use page::OrderBy;
 
 use super::{
     connect::Dialect,
+    guard::Release,
     guess::{is_late, is_narrow, reach},
     pred::{Pred, always, and, at_row, behind, conjuncts, given},
     read::{Arg, Pace},
@@ -41,6 +44,8 @@ pub struct Statement {
     binds: Vec<Bind>,
     pace: Pace,
     reads: BTreeSet<(TypeId, usize)>,
+    /// What may be told of the rows, if not all of them.
+    release: Option<Release>,
 }
 
 /// The values of one run.
@@ -321,7 +326,7 @@ impl<'v> Select<'v> {
     fn statement(self, text: &str) -> Statement {
         let sql = self.sql.assemble(text);
         tracing::debug!(sql, "statement");
-        Statement { sql, binds: self.sql.binds, pace: Pace::default(), reads: self.reads }
+        Statement { sql, binds: self.sql.binds, pace: Pace::default(), reads: self.reads, release: None }
     }
 }
 
@@ -334,7 +339,7 @@ impl Statement {
     /// What no view stands behind: for the eyes of the gate and of the operator's tools only.
     pub(in crate::access) fn written(sql: Sql) -> Self {
         let text = sql.assemble(&sql.text);
-        Statement { sql: text, binds: sql.binds, pace: Pace::default(), reads: BTreeSet::new() }
+        Statement { sql: text, binds: sql.binds, pace: Pace::default(), reads: BTreeSet::new(), release: None }
     }
 
     /// Slots from `base` on were given out before it was known where they begin.
@@ -356,6 +361,11 @@ impl Statement {
     /// aggregated, or followed.
     pub fn reads(&self) -> &BTreeSet<(TypeId, usize)> {
         &self.reads
+    }
+
+    /// How its rows are told, if not as they are.
+    pub(super) fn release(&self) -> Option<&Release> {
+        self.release.as_ref()
     }
 
     pub fn pace(&self) -> &Pace {

@@ -558,6 +558,8 @@ impl Sql {
                 write!(self.text, "({c} - ((({c} % {w}) + {w}) % {w}))")
             }
             Treatment::Pseudonym => return self.pseudonym(&c),
+            // no row shows it; see `select::cells`
+            Treatment::Aggregate(_) => write!(self.text, "NULL"),
         };
     }
 

@@ -4,7 +4,7 @@
 use entities::{Decimal, meta::Kind};
 use sha2::{Digest, Sha256};
 
-use super::sql::PSEUDONYM;
+use super::{guard::Threshold, sql::PSEUDONYM};
 use crate::catalogue::Field;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,6 +18,8 @@ pub enum Treatment {
     Band(i64),
     /// A name that stands for the value: the same for the same value, another for each organisation.
     Pseudonym,
+    /// Never in a row, only in numbers behind which enough customers stand.
+    Aggregate(Threshold),
 }
 
 impl Treatment {
@@ -36,10 +38,12 @@ impl Treatment {
                 Treatment::Band(width.ok_or("`band` needs a positive width, as in `band:5`")?.0)
             }
             "pseudonym" => Treatment::Pseudonym,
+            "aggregate_only" => Treatment::Aggregate(param.unwrap_or_default().parse()?),
             "hidden" => return Ok(None),
             other => {
                 return Err(format!(
-                    "`{other}` is no treatment; use full, email_mask, prefix:N, band:N, pseudonym, hidden or agreement"
+                    "`{other}` is no treatment; use full, email_mask, prefix:N, band:N, pseudonym, aggregate_only:K,SHARE, \
+                     hidden or agreement"
                 ));
             }
         }))
@@ -52,18 +56,24 @@ impl Treatment {
             Treatment::EmailMask | Treatment::Prefix(_) | Treatment::Pseudonym => {
                 field.kind == Kind::Text && field.one_of.is_empty()
             }
-            Treatment::Band(_) => matches!(field.kind, Kind::Int | Kind::Decimal),
+            Treatment::Band(_) | Treatment::Aggregate(_) => matches!(field.kind, Kind::Int | Kind::Decimal),
         }
+    }
+
+    /// Whether it shows nothing in any row.
+    pub fn is_in_sums(self) -> bool {
+        matches!(self, Treatment::Aggregate(_))
     }
 
     /// The fuller of two treatments wins where several permits hold for a row: larger is fuller.
     pub fn fullness(self) -> (u8, i64) {
         match self {
-            Treatment::Full => (4, 0),
-            Treatment::EmailMask => (3, 0),
-            Treatment::Prefix(n) => (2, i64::from(n)),
-            Treatment::Band(width) => (1, -width),
-            Treatment::Pseudonym => (0, 0),
+            Treatment::Full => (5, 0),
+            Treatment::EmailMask => (4, 0),
+            Treatment::Prefix(n) => (3, i64::from(n)),
+            Treatment::Band(width) => (2, -width),
+            Treatment::Pseudonym => (1, 0),
+            Treatment::Aggregate(threshold) => (0, -threshold.customers),
         }
     }
 }
@@ -82,6 +92,7 @@ impl std::fmt::Display for Treatment {
             Treatment::Prefix(n) => write!(f, "prefix:{n}"),
             Treatment::Band(width) => write!(f, "band:{}", Decimal(*width)),
             Treatment::Pseudonym => f.write_str("pseudonym"),
+            Treatment::Aggregate(threshold) => write!(f, "aggregate_only:{threshold}"),
         }
     }
 }

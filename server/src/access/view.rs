@@ -1,6 +1,7 @@
 //! The compiled access view of a seat: what every door asks. Part 1 the rows, part 2 the columns,
 //! part 3 how they are shown, part 4 what forbids and legal permits leave of it (all three are
-//! folded into the conditions). Part 5 is `edges` and the moments inside the conditions.
+//! folded into the conditions). Part 5 is `edges` and the moments inside the conditions. Part 6 is `guard`.
+//! Part 7 is what may be written, as conditions on the row before and after.
 
 use std::{
     collections::BTreeSet,
@@ -14,11 +15,12 @@ use entities::Instant;
 use uuid::Uuid;
 
 use super::{
-    pred::{Pred, or},
+    guard::{Guard, Shape},
+    pred::{Pred, never, or},
     roster::Seat,
     treat::Treatment,
 };
-use crate::catalogue::{CATALOGUE, Type, TypeId};
+use crate::catalogue::{CATALOGUE, Field, Type, TypeId};
 
 #[derive(Debug)]
 pub struct View {
@@ -89,6 +91,24 @@ pub struct TypeView {
     pub fields: Vec<FieldView>,
     /// The agreements in force that the conditions ask, for their scopes or for how they show a field.
     pub agreements: BTreeSet<Uuid>,
+    /// Sums over rows that are not shown. Only of a type that no row is shown of.
+    pub guard: Option<Guard>,
+    pub writes: Writes,
+}
+
+/// In which rows policies permit to write. Whoever writes must see the row as well, and read the field in full.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Writes {
+    pub create: Arc<Pred>,
+    pub delete: Arc<Pred>,
+    /// To change a field, for each of the type's.
+    pub fields: Vec<Arc<Pred>>,
+}
+
+impl Writes {
+    pub fn none(ty: &Type) -> Self {
+        Writes { create: never(), delete: never(), fields: vec![never(); ty.fields.len()] }
+    }
 }
 
 /// How a field is shown in a row of the view, fullest first: the first level whose condition holds
@@ -98,9 +118,27 @@ pub struct FieldView {
     pub levels: Vec<(Arc<Pred>, Treatment)>,
 }
 
-/// Per type the fields that can be seen, as indices.
+/// What a seat's schema is made of.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct ViewClass(pub Arc<Vec<BTreeSet<usize>>>);
+pub struct ViewClass(Arc<Vec<TypeClass>>);
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct TypeClass {
+    /// The fields that rows show, as indices.
+    seen: BTreeSet<usize>,
+    /// What is shown in sums only.
+    guarded: Option<Shape>,
+    writable: Writable,
+}
+
+/// What of a type can be written in some row.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Writable {
+    /// What a new row can be given; empty if none can be made.
+    pub create: BTreeSet<usize>,
+    pub update: BTreeSet<usize>,
+    pub delete: bool,
+}
 
 impl View {
     pub(super) fn next_id() -> u64 {
@@ -113,7 +151,7 @@ impl View {
     }
 
     pub fn sees_type(&self, ty: TypeId) -> bool {
-        !self.class.0[ty.0].is_empty()
+        self.class.sees_type(ty)
     }
 
     pub fn sees(&self, ty: TypeId, field: usize) -> bool {
@@ -129,22 +167,76 @@ impl View {
 impl ViewClass {
     /// Everything: the schema that is checked in.
     pub fn whole() -> Self {
-        ViewClass(Arc::new(CATALOGUE.types.iter().map(|t| (0..t.fields.len()).collect()).collect()))
+        let class = |ty: &Type| {
+            let fields: BTreeSet<usize> = ty.writable().map(|(i, _)| i).collect();
+            let writable = Writable { create: creatable(ty, &fields), update: fields, delete: !ty.closed };
+            TypeClass { seen: (0..ty.fields.len()).collect(), guarded: None, writable }
+        };
+        ViewClass(Arc::new(CATALOGUE.types.iter().map(class).collect()))
+    }
+
+    pub fn of(types: &[TypeView]) -> Self {
+        let seen: Vec<BTreeSet<usize>> = types.iter().map(TypeView::visible).collect();
+        let writable = |(ty, view): (&Type, &TypeView)| {
+            let known = |field: &Field| field.to.is_none_or(|to| !seen[to.0].is_empty());
+            // nobody overwrites what it can only see treated
+            let read = |i: usize| view.fields[i].levels.iter().any(|(_, shown)| *shown == Treatment::Full);
+            let fields: BTreeSet<usize> = ty.writable().filter(|(i, f)| read(*i) && known(f)).map(|(i, _)| i).collect();
+            let seen = !seen[ty.id.0].is_empty();
+            Writable {
+                create: if view.writes.create.is_never() { BTreeSet::new() } else { creatable(ty, &fields) },
+                update: fields.into_iter().filter(|i| !view.writes.fields[*i].is_never()).collect(),
+                delete: seen && !view.writes.delete.is_never(),
+            }
+        };
+        let writable: Vec<Writable> = CATALOGUE.types.iter().zip(types).map(writable).collect();
+        let guarded = types.iter().map(|view| view.guard.as_ref().map(|guard| guard.shape.clone()));
+        let all = seen.iter().cloned().zip(guarded).zip(writable);
+        let class = |((seen, guarded), writable)| TypeClass { seen, guarded, writable };
+        ViewClass(Arc::new(all.map(class).collect()))
     }
 
     pub fn sees_type(&self, ty: TypeId) -> bool {
-        !self.0[ty.0].is_empty()
+        !self.0[ty.0].seen.is_empty()
     }
 
     pub fn sees(&self, ty: TypeId, field: usize) -> bool {
-        self.0[ty.0].contains(&field)
+        self.0[ty.0].seen.contains(&field)
+    }
+
+    pub fn guarded(&self, ty: TypeId) -> Option<&Shape> {
+        self.0[ty.0].guarded.as_ref()
+    }
+
+    pub fn writable(&self, ty: TypeId) -> &Writable {
+        &self.0[ty.0].writable
     }
 }
 
+/// What a new row can be given, unless something that it needs is not among it.
+fn creatable(ty: &Type, fields: &BTreeSet<usize>) -> BTreeSet<usize> {
+    let mut needed = ty.fields.iter().enumerate().skip(1).filter(|(_, f)| !f.optional && f.filled.is_none());
+    if needed.all(|(i, _)| fields.contains(&i)) { fields.clone() } else { BTreeSet::new() }
+}
+
 impl TypeView {
+    /// What stands before a field that is shown in sums.
+    pub fn guarding(&self, field: usize) -> Option<&Guard> {
+        self.guard.as_ref().filter(|guard| guard.shape.measures.contains(&field))
+    }
+
     pub fn hidden(ty: &Type) -> Self {
         let fields = vec![FieldView::default(); ty.fields.len()];
-        TypeView { row: super::pred::never(), fields, agreements: BTreeSet::new() }
+        TypeView { row: never(), fields, guard: None, agreements: BTreeSet::new(), writes: Writes::none(ty) }
+    }
+
+    /// The fields that can be seen at all; with any of them goes the key.
+    pub fn visible(&self) -> BTreeSet<usize> {
+        let mut all: BTreeSet<usize> = (1..self.fields.len()).filter(|f| !self.fields[*f].is_hidden()).collect();
+        if !all.is_empty() {
+            all.insert(0);
+        }
+        all
     }
 }
 

@@ -66,10 +66,7 @@ pub async fn append(load: &mut Load, lines: Vec<Line>) -> Result<u64> {
         if !known.insert(line.id) {
             continue;
         }
-        head.seq += 1;
-        let hash = line.hash(&head.hash, head.seq);
-        let before = std::mem::replace(&mut head.hash, hash.clone());
-        rows.push(values(line, head.seq, before, hash));
+        rows.push(next(&mut head, line));
     }
     if rows.is_empty() {
         return Ok(0);
@@ -77,6 +74,19 @@ pub async fn append(load: &mut Load, lines: Vec<Line>) -> Result<u64> {
     load.insert(table.ty, &table.columns, &rows).await?;
     load.set_audit_head(&head).await?;
     Ok(rows.len() as u64)
+}
+
+/// The row of a line that comes next, for who writes it in a transaction of its own; the head moves on.
+pub fn linked(head: &mut Head, line: Line) -> Result<(&'static Type, Vec<(usize, Value)>)> {
+    let table = TABLE.as_ref().ok_or_else(|| Error::internal("the catalogue has no access log"))?;
+    Ok((table.ty, table.columns.iter().copied().zip(next(head, line)).collect()))
+}
+
+fn next(head: &mut Head, line: Line) -> Vec<Value> {
+    head.seq += 1;
+    let hash = line.hash(&head.hash, head.seq);
+    let before = std::mem::replace(&mut head.hash, hash.clone());
+    values(line, head.seq, before, hash)
 }
 
 fn values(line: Line, seq: i64, before: String, hash: String) -> Vec<Value> {

@@ -12,7 +12,7 @@ use entities::meta::Class;
 use tokio::{runtime::Handle, sync::oneshot, time};
 use uuid::Uuid;
 
-pub use chain::{Verified, append, verify};
+pub use chain::{Verified, append, linked, verify};
 pub use line::Line;
 
 use self::{
@@ -75,8 +75,9 @@ pub struct Read {
     pub ty: TypeId,
     /// Without those that anybody may see.
     fields: Vec<&'static str>,
-    /// The view shows some of them treated, in some rows at least.
-    masked: bool,
+    /// `allow`; `masked`, if the view shows some of them treated, in some rows at least; `suppressed_k`, if some
+    /// are read in guarded sums only. It does not depend on the rows: that something was held back would be told.
+    decision: &'static str,
     /// The agreement that decided, if only one can have.
     agreement: Option<Uuid>,
     policies: String,
@@ -97,10 +98,15 @@ impl Read {
             fields.sort_unstable();
             let seen = view.of(ty);
             let treated = |field: &usize| seen.fields[*field].levels.iter().any(|(_, shown)| *shown != Treatment::Full);
+            let summed = |field: &usize| *field > 0 && seen.fields[*field].is_hidden();
             let mut agreements = seen.agreements.iter();
             Read {
                 ty,
-                masked: fields.iter().any(treated),
+                decision: match () {
+                    () if fields.iter().any(summed) => "suppressed_k",
+                    () if fields.iter().any(treated) => "masked",
+                    () => "allow",
+                },
                 fields: fields.into_iter().map(|field| CATALOGUE.ty(ty).fields[field].name.as_str()).collect(),
                 agreement: agreements.next().copied().filter(|_| agreements.next().is_none()),
                 policies: format!("{:016x}", view.policies),
@@ -180,13 +186,42 @@ impl Audit {
                 object_id: delivered.last.filter(|_| delivered.rows == 1),
                 fields: &read.fields,
                 rows: delivered.rows,
-                decision: if read.masked { "masked" } else { "allow" },
+                decision: read.decision,
                 policy_version: &read.policies,
                 agreement: read.agreement,
             };
             line.write(&mut lines).map_err(|cause| unwritable(&self.journal, &cause.into()))?;
         }
         self.journal.append(&lines).map_err(|cause| unwritable(&self.journal, &cause))
+    }
+
+    /// The line of a write, which goes into the table in the transaction that writes; none if the log is off.
+    pub fn written(
+        &self,
+        who: Who,
+        view: &View,
+        ty: TypeId,
+        row: Uuid,
+        fields: impl Iterator<Item = usize>,
+    ) -> Option<Line> {
+        let ty = CATALOGUE.ty(ty);
+        let mut agreements = view.of(ty.id).agreements.iter();
+        self.enabled.then(|| Line {
+            id: self.clock.id(),
+            at: self.clock.now().0,
+            principal: Some(who.principal),
+            organisation: Some(who.organisation),
+            on_behalf_of: who.on_behalf_of,
+            action: "write".into(),
+            object_type: ty.name.into(),
+            object_id: Some(row),
+            fields: Some(fields.map(|field| ty.fields[field].name.as_str()).collect()),
+            rows: Some(1),
+            decision: "allow".into(),
+            policy_version: format!("{:016x}", view.policies),
+            agreement: agreements.next().copied().filter(|_| agreements.next().is_none()),
+            reason: None,
+        })
     }
 
     /// Moves every line that waits into the table, those that a dead process left behind included.

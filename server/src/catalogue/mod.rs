@@ -8,7 +8,7 @@ mod value;
 
 use std::{collections::HashMap, sync::LazyLock};
 
-use entities::meta::{Class, EntityDef, Holder, Kind, Membership, Scope};
+use entities::meta::{Behind, Class, EntityDef, Filled, Holder, Kind, Membership, Scope};
 
 pub use names::{camel, pascal, screaming};
 pub use value::Value;
@@ -40,7 +40,10 @@ pub struct Type {
     /// The rows of other types that point at this one.
     pub lists: Vec<List>,
     pub scope: Option<Scope>,
+    pub behind: Option<Behind>,
     pub memberships: &'static [Membership],
+    /// Nobody but the hub writes its rows.
+    pub closed: bool,
 }
 
 #[derive(Debug)]
@@ -50,12 +53,14 @@ pub struct Field {
     pub column: &'static str,
     pub kind: Kind,
     pub optional: bool,
+    pub small: bool,
     pub class: Class,
     pub groups: &'static [&'static str],
     pub to: Option<TypeId>,
     pub code: Option<&'static str>,
     pub unit: Option<&'static str>,
     pub one_of: &'static [&'static str],
+    pub filled: Option<Filled>,
     pub doc: &'static str,
 }
 
@@ -110,12 +115,14 @@ impl Type {
             column: f.column,
             kind: f.kind,
             optional: f.optional,
+            small: f.small,
             class: f.class,
             groups: f.groups,
             to: f.to.map(|to| by_name[to]),
             code: f.code,
             unit: f.unit,
             one_of: f.one_of,
+            filled: f.filled,
             doc: f.doc,
         });
         Type {
@@ -127,8 +134,22 @@ impl Type {
             fields: fields.collect(),
             lists: Vec::new(),
             scope: def.scope,
+            behind: def.behind,
             memberships: def.memberships,
+            closed: def.closed,
         }
+    }
+
+    /// The fields that somebody can be permitted to write: not the key, and not what the hub fills.
+    pub fn writable(&self) -> impl Iterator<Item = (usize, &Field)> {
+        let open = self.fields.iter().enumerate().skip(1).filter(|_| !self.closed);
+        // a key that points at no entity of the catalogue has no id that could be given
+        open.filter(|(_, f)| f.filled.is_none() && (f.kind != Kind::Id || f.to.is_some()))
+    }
+
+    /// The field that counts the writes of a row.
+    pub fn version(&self) -> Option<usize> {
+        self.fields.iter().position(|f| f.filled == Some(Filled::Version))
     }
 
     pub fn field(&self, name: &str) -> Option<&Field> {

@@ -110,6 +110,8 @@ impl Gather<'_> {
         }
         for family in [PUMPS, DRAINAGE] {
             self.include(id, "inventory", Named { family: Some(family), ..Named::default() });
+            // the demand of all countries, in sums that name nobody
+            self.include(id, "demand", Named { family: Some(family), ..Named::default() });
         }
         self.distributor_fields(id);
         self.field(id, "inventory", "qty", "band", Some("10"));

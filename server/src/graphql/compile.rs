@@ -12,7 +12,7 @@ use serde_json::{Map, Value as Json};
 use super::{
     Limits,
     document::Document,
-    group,
+    group, guarded,
     ids::Codec,
     model::{self, Shown},
     plan::{Input, Object, Part, Plan, Root, Step, Write},
@@ -88,23 +88,13 @@ impl<'a> Compiler<'a> {
         codec: &'a Codec,
         limits: &'a Limits,
     ) -> Self {
-        Compiler {
-            view,
-            dialect,
-            document,
-            variables,
-            codec,
-            limits,
-            steps: Vec::new(),
-            inputs: Vec::new(),
-            parents: 0,
-            introspects: false,
-        }
+        let (steps, inputs, parents, introspects) = (Vec::new(), Vec::new(), 0, false);
+        Compiler { view, dialect, document, variables, codec, limits, steps, inputs, parents, introspects }
     }
 
     pub fn finish(self, roots: Vec<(String, Root)>, cost: usize) -> Result<Plan> {
-        if cost > self.limits.cost {
-            let limit = self.limits.cost;
+        let limit = self.limits.cost;
+        if cost > limit {
             let cost = if cost == usize::MAX { "far more".into() } else { cost.to_string() };
             return Err(Error::Cost(format!(
                 "the query may return {cost} objects, more than the limit of {limit}; ask for smaller pages"
@@ -122,9 +112,7 @@ impl<'a> Compiler<'a> {
         let reads = Read::all(self.view, steps.iter().flat_map(|step| step.statement.reads()));
         Ok(Plan { steps, inputs, slots, roots, introspects: self.introspects, reads })
     }
-}
 
-impl<'a> Compiler<'a> {
     // ---- selections
 
     /// What is asked of an object of this type, fields of one key merged, `@skip` and `@include` decided.
@@ -248,6 +236,11 @@ impl<'a> Compiler<'a> {
             }
             if model::aggregate_field(ty) == name {
                 return group::compile(self, ty, wanted);
+            }
+        }
+        for (ty, shape) in model::guarded(&self.view.class) {
+            if model::aggregate_field(ty) == name {
+                return guarded::compile(self, ty, shape, wanted);
             }
         }
         Err(Error::Validation(format!("unknown field `{name}`")))

@@ -178,6 +178,10 @@ impl Document {
         self.definition().is_ok_and(|operation| operation.node.ty == OperationType::Subscription)
     }
 
+    pub fn is_mutation(&self) -> Result<bool> {
+        Ok(self.definition()?.node.ty == OperationType::Mutation)
+    }
+
     fn read_variables(&mut self) -> Result<()> {
         let definition = self.definition()?.node.clone();
         let (mut roles, mut bound) = (BTreeMap::new(), HashSet::new());

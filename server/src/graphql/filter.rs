@@ -8,8 +8,11 @@ use super::{
     value::{Expected, Node, Origin},
 };
 use crate::{
-    access::select::{Piece, RowRef, Select, Test},
-    catalogue::Type,
+    access::{
+        guard::Shape,
+        select::{Cells, Piece, RowRef, Select, Test},
+    },
+    catalogue::{CATALOGUE, Type},
     error::{Error, Result},
 };
 
@@ -38,14 +41,7 @@ pub fn compile<'a>(
     node: &Node,
     place: &str,
 ) -> Result<Piece> {
-    if place.matches('.').count() > DEEPEST {
-        return Err(Error::Cost(format!("the filter nests deeper than {DEEPEST} levels, simplify it")));
-    }
-    if !place.contains('.') && size(node) > LARGEST {
-        return Err(Error::Cost(format!(
-            "the filter has more than {LARGEST} conditions, name the values of a field together with `in`"
-        )));
-    }
+    within_limits(node, place)?;
     let Node::Object(parts) = node else {
         return Err(Error::input(format!("`{place}` is no object, expected the fields of {}Filter", ty.name)));
     };
@@ -99,6 +95,18 @@ pub fn compile<'a>(
     Ok(Select::all(all))
 }
 
+fn within_limits(node: &Node, place: &str) -> Result<()> {
+    if place.matches('.').count() > DEEPEST {
+        return Err(Error::Cost(format!("the filter nests deeper than {DEEPEST} levels, simplify it")));
+    }
+    if !place.contains('.') && size(node) > LARGEST {
+        return Err(Error::Cost(format!(
+            "the filter has more than {LARGEST} conditions, name the values of a field together with `in`"
+        )));
+    }
+    Ok(())
+}
+
 fn size(node: &Node) -> usize {
     match node {
         Node::Null | Node::Leaf(..) => 0,
@@ -109,6 +117,12 @@ fn size(node: &Node) -> usize {
 
 fn unknown(place: &str) -> Error {
     Error::input(format!("`{place}` is unknown, see the filter's type in the schema"))
+}
+
+/// What a test of a value becomes.
+enum Tested {
+    Null(bool),
+    Value(Test, usize),
 }
 
 #[allow(clippy::too_many_arguments)]
@@ -122,14 +136,26 @@ fn scalar<'a>(
     place: &str,
     all: &mut Vec<Piece>,
 ) -> Result<()> {
+    let expected = Expected::of(index, &ty.fields[index], ty.id, String::new());
+    for tested in tests(compiler, node, place, &expected)? {
+        all.push(match tested {
+            Tested::Null(null) => select.is_null(row, index, null),
+            Tested::Value(test, slot) => select.test(row, index, test, slot),
+        });
+    }
+    Ok(())
+}
+
+fn tests(compiler: &mut Compiler<'_>, node: &Node, place: &str, expected: &Expected) -> Result<Vec<Tested>> {
     let Node::Object(tests) = node else {
         return Err(Error::input(format!("`{place}` takes tests, as in `{{ eq: … }}`")));
     };
+    let mut all = Vec::new();
     for (word, value) in tests {
         let here = format!("{place}.{word}");
         if word == "isNull" {
             match value.json().as_bool() {
-                Some(null) => all.push(select.is_null(row, index, null)),
+                Some(null) => all.push(Tested::Null(null)),
                 None if matches!(value, Node::Null) => {}
                 None => return Err(Error::input(format!("`{here}` needs true or false"))),
             }
@@ -139,13 +165,14 @@ fn scalar<'a>(
         if matches!(value, Node::Null) {
             // a comparison with null asks for it; other tests of null are as if not written
             match test {
-                Test::Eq => all.push(select.is_null(row, index, true)),
-                Test::Ne => all.push(select.is_null(row, index, false)),
+                Test::Eq => all.push(Tested::Null(true)),
+                Test::Ne => all.push(Tested::Null(false)),
                 _ => {}
             }
             continue;
         }
-        let mut expected = Expected::of(index, &ty.fields[index], ty.id, here.clone());
+        let mut expected = expected.clone();
+        expected.place = here.clone();
         expected.list = *list;
         expected.pattern = *test == Test::Like;
         let origin = origin_of(value).ok_or_else(|| Error::input(format!("`{here}` takes a value, not an object")))?;
@@ -155,7 +182,52 @@ fn scalar<'a>(
             Origin::Literal(_) => Input::Ready(arg),
             origin => Input::Read { origin, expected },
         });
-        all.push(select.test(row, index, *test, slot));
+        all.push(Tested::Value(*test, slot));
     }
-    Ok(())
+    Ok(all)
+}
+
+/// The filter of a guarded aggregate: it knows the sides of the grid and nothing else, so that it picks whole
+/// cells.
+pub fn of_cells(
+    compiler: &mut Compiler<'_>,
+    cells: &mut Cells<'_>,
+    shape: &Shape,
+    node: &Node,
+    place: &str,
+) -> Result<Piece> {
+    within_limits(node, place)?;
+    let Node::Object(parts) = node else {
+        return Err(Error::input(format!("`{place}` is no object, expected the keys to filter by")));
+    };
+    let mut all = Vec::new();
+    for (name, value) in parts.iter().filter(|(_, value)| !matches!(value, Node::Null)) {
+        let here = format!("{place}.{name}");
+        match name.as_str() {
+            "and" | "or" => {
+                let items = value.items();
+                let pieces = items.into_iter().map(|item| of_cells(compiler, cells, shape, item, &here));
+                let pieces = pieces.collect::<Result<Vec<_>>>()?;
+                all.push(if name == "and" { Select::all(pieces) } else { Select::any(pieces) });
+            }
+            "not" => {
+                let piece = of_cells(compiler, cells, shape, value, &here)?;
+                all.push(Select::negate(&piece));
+            }
+            _ => {
+                let side = shape.grid.iter().position(|side| side.name == *name).ok_or_else(|| unknown(&here))?;
+                let dimension = &shape.grid[side];
+                let field = &CATALOGUE.ty(dimension.of).fields[dimension.field];
+                let mut expected = Expected::of(dimension.field, field, dimension.of, String::new());
+                expected.kind = dimension.kind();
+                for tested in tests(compiler, value, &here, &expected)? {
+                    all.push(match tested {
+                        Tested::Null(null) => cells.is_null(side, null),
+                        Tested::Value(test, slot) => cells.test(side, test, slot),
+                    });
+                }
+            }
+        }
+    }
+    Ok(Select::all(all))
 }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// What an aggregate weighs against pages: it reads many rows and returns few.
-const COST: usize = 100;
+pub const COST: usize = 100;
 
 pub fn compile<'a>(compiler: &mut Compiler<'a>, ty: &'static Type, wanted: &Wanted<'a>) -> Result<(Root, usize)> {
     let keys = keys(compiler, ty, wanted)?;

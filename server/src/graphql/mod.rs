@@ -5,9 +5,11 @@ mod compile;
 mod document;
 mod filter;
 mod group;
+mod guarded;
 mod ids;
 mod json;
 pub mod model;
+mod mutation;
 mod page;
 mod plan;
 mod run;
@@ -359,7 +361,7 @@ async fn try_answer(app: &Arc<App>, caller: &Caller, mut request: Request) -> st
 async fn attempt(
     app: &App,
     caller: &Caller,
-    view: &View,
+    view: &Arc<View>,
     request: &mut Request,
     now: entities::Instant,
 ) -> std::result::Result<Option<Vec<u8>>, Refused> {
@@ -370,6 +372,9 @@ async fn attempt(
         return Err(
             Error::input("subscriptions are answered over WebSocket or as an event stream, ask for either").into()
         );
+    }
+    if document.is_mutation()? {
+        return mutation::answer(app, caller, view, &document, &request.variables).await.map(Some);
     }
     let codec = engine.codec(view.seat.organisation);
     let shape = shape(&document, &request.variables, &codec);
@@ -401,7 +406,7 @@ async fn attempt(
     let Some(answer) = run::run(&run).await? else { return Ok(None) };
     // the last thing before the answer leaves: what cannot be logged is not handed out
     app.audit.record(caller.into(), Action::Read, &plan.reads, |ty| answer.delivered[ty.0])?;
-    Ok(Some(answer.body))
+    Ok(Some(answer.into_body()))
 }
 
 fn shape(document: &Document, variables: &Map<String, Json>, codec: &Codec) -> Vec<u8> {

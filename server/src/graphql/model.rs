@@ -4,7 +4,11 @@
 use entities::meta::Kind;
 
 use crate::{
-    access::{ViewClass, select::Bucket},
+    access::{
+        ViewClass,
+        guard::{Dimension, Shape},
+        select::Bucket,
+    },
     catalogue::{CATALOGUE, Field, List, Type, TypeId, camel, pascal, screaming},
 };
 
@@ -32,16 +36,13 @@ pub struct GroupKey {
     pub ty: TypeId,
 }
 
-const BUCKETS: &[(&str, Bucket)] = &[
-    ("day", Bucket::Day),
-    ("week", Bucket::Week),
-    ("month", Bucket::Month),
-    ("quarter", Bucket::Quarter),
-    ("year", Bucket::Year),
-];
-
 pub fn types(class: &ViewClass) -> impl Iterator<Item = &'static Type> {
     CATALOGUE.types.iter().filter(|t| class.sees_type(t.id))
+}
+
+/// The types that are shown in sums only.
+pub fn guarded(class: &ViewClass) -> impl Iterator<Item = (&'static Type, &Shape)> {
+    CATALOGUE.types.iter().filter_map(|t| Some((t, class.guarded(t.id)?)))
 }
 
 pub fn fields<'a>(class: &'a ViewClass, ty: &'a Type) -> impl Iterator<Item = Shown<'a>> {
@@ -111,13 +112,19 @@ fn keys_of(ty: &Type, over: Option<(usize, &Field)>, index: usize, field: &Field
         name.push_str(&pascal(suffix));
         GroupKey { value: screaming(&name), name, over: over.map(|(i, _)| i), field: index, bucket, ty: ty.id }
     };
-    let buckets = || BUCKETS.iter().map(|(suffix, bucket)| key(suffix, Some(*bucket)));
+    let buckets = || Bucket::NAMED.iter().map(|(suffix, bucket)| key(suffix, Some(*bucket)));
     match field.kind {
         Kind::Text | Kind::Bool | Kind::Int => vec![key("", None)],
         Kind::Date => std::iter::once(key("", None)).chain(buckets().skip(1)).collect(),
         Kind::Instant => buckets().collect(),
         Kind::Id | Kind::Decimal | Kind::Json => Vec::new(),
     }
+}
+
+/// The type of the keys of one side of a guard's grid.
+pub fn side_name(side: &Dimension) -> String {
+    let of = CATALOGUE.ty(side.of);
+    if side.bucket.is_some() { "Date".into() } else { scalar_name(of, side.field, &of.fields[side.field]) }
 }
 
 pub fn enum_name(ty: &Type, field: &Field) -> String {
@@ -152,6 +159,61 @@ pub fn scalar_name(ty: &Type, index: usize, field: &Field) -> String {
 /// The filter of a scalar; JSON has none.
 pub fn scalar_filter(ty: &Type, index: usize, field: &Field) -> Option<String> {
     (field.kind != Kind::Json).then(|| format!("{}Filter", scalar_name(ty, index, field)))
+}
+
+/// A mutation of the catalogue's own.
+#[derive(Clone, Copy, Debug)]
+pub struct Mutation {
+    pub ty: &'static Type,
+    pub doing: Doing,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doing {
+    Create,
+    Update,
+    Delete,
+}
+
+impl Mutation {
+    /// `updateCustomer`
+    pub fn name(self) -> String {
+        let word = match self.doing {
+            Doing::Create => "create",
+            Doing::Update => "update",
+            Doing::Delete => "delete",
+        };
+        format!("{word}{}", self.ty.name)
+    }
+
+    /// `UpdateCustomerInput`, `UpdateCustomerPayload`
+    pub fn part(self, word: &str) -> String {
+        format!("{}{word}", pascal(&self.name()))
+    }
+
+    /// The fields that its input has.
+    pub fn fields(self, class: &ViewClass) -> impl Iterator<Item = (usize, &'static Field)> {
+        let writable = class.writable(self.ty.id);
+        let fields = match self.doing {
+            Doing::Create => writable.create.clone(),
+            Doing::Update => writable.update.clone(),
+            Doing::Delete => Default::default(),
+        };
+        fields.into_iter().map(move |i| (i, &self.ty.fields[i]))
+    }
+}
+
+/// What a class of views may write.
+pub fn mutations(class: &ViewClass) -> impl Iterator<Item = Mutation> {
+    CATALOGUE.types.iter().flat_map(move |ty| {
+        let writable = class.writable(ty.id);
+        let all = [
+            (Doing::Create, !writable.create.is_empty()),
+            (Doing::Update, !writable.update.is_empty()),
+            (Doing::Delete, writable.delete),
+        ];
+        all.into_iter().filter(|(_, may)| *may).map(move |(doing, _)| Mutation { ty, doing })
+    })
 }
 
 pub fn aggregate_field(ty: &Type) -> String {

@@ -89,7 +89,8 @@ pub enum Root {
         /// The type whose rows are in the groups, and those that keys come from.
         types: Vec<TypeId>,
     },
-    Viewer(Vec<(String, Root)>),
+    /// An object that is no row: the viewer, what a mutation gives.
+    Parts(Vec<(String, Root)>),
     Null,
 }
 
@@ -190,6 +191,8 @@ impl Write {
 pub enum GroupPart {
     Typename(String),
     Count(usize),
+    /// Does the row stand for several groups?
+    Suppressed(usize),
     Values(Vec<(String, GroupValue)>),
 }
 

@@ -12,8 +12,7 @@ use super::{
 };
 use crate::{
     access::{
-        Gate, View,
-        past::Past,
+        Gate, Reading, View,
         read::{Arg, Cell, Rows},
         select::{Binding, day_of},
     },
@@ -53,9 +52,43 @@ impl Found {
 
 /// What a run gives.
 pub struct Answered {
-    pub body: Vec<u8>,
+    /// The answer as far as the end of the fields.
+    out: Vec<u8>,
+    /// Paths of the fields that the row hides, written.
+    hidden: Vec<u8>,
     /// The rows that are in it, by type in the catalogue's order.
     pub delivered: Vec<Delivered>,
+}
+
+/// How an answer begins.
+const HEAD: &[u8] = b"{\"data\":{";
+
+impl Answered {
+    /// `"customers":{…}`
+    pub fn fields(&self) -> &[u8] {
+        &self.out[HEAD.len()..]
+    }
+
+    /// `["customers","nodes",0,"city"]`
+    pub fn hidden(&self) -> &[u8] {
+        &self.hidden
+    }
+
+    pub fn into_body(mut self) -> Vec<u8> {
+        self.out.push(b'}');
+        access(&mut self.out, &self.hidden);
+        self.out.push(b'}');
+        self.out
+    }
+}
+
+/// Tells which fields are null because the row hides them.
+pub fn access(out: &mut Vec<u8>, hidden: &[u8]) {
+    if !hidden.is_empty() {
+        out.extend_from_slice(b",\"extensions\":{\"access\":[");
+        out.extend_from_slice(hidden);
+        out.extend_from_slice(b"]}");
+    }
 }
 
 /// `None`: the view was stale, the answer is thrown away.
@@ -106,21 +139,18 @@ pub async fn run(run: &Run<'_>) -> Result<Option<Answered>> {
         hidden: Vec::new(),
         delivered: vec![Delivered::default(); CATALOGUE.types.len()],
     };
-    writer.out.extend_from_slice(b"{\"data\":{");
+    writer.out.extend_from_slice(HEAD);
     for (key, root) in &plan.roots {
         writer.key(key);
         writer.path.push(Segment::Key(key));
         writer.root(key, root)?;
         writer.path.pop();
     }
-    writer.out.push(b'}');
-    writer.access();
-    writer.out.push(b'}');
-    Ok(Some(Answered { body: writer.out, delivered: writer.delivered }))
+    Ok(Some(Answered { out: writer.out, hidden: writer.hidden, delivered: writer.delivered }))
 }
 
 /// The rows of a plan's steps in one state, with the keys of its roots in a slot.
-pub async fn gather(run: &Run<'_>, past: &mut Past, mut slots: Vec<Arg>) -> Result<Vec<Found>> {
+pub async fn gather(run: &Run<'_>, past: &mut Reading<'_>, mut slots: Vec<Arg>) -> Result<Vec<Found>> {
     let mut results: Vec<Found> = Vec::with_capacity(run.plan.steps.len());
     for step in &run.plan.steps {
         if let Some(parent) = &step.parent {
@@ -303,7 +333,7 @@ impl<'a> Writer<'a> {
                     types.iter().for_each(|ty| self.delivered[ty.0].add(None));
                 }
             }
-            Root::Viewer(parts) => {
+            Root::Parts(parts) => {
                 self.out.push(b'{');
                 for (key, part) in parts {
                     self.key(key);
@@ -370,14 +400,6 @@ impl<'a> Writer<'a> {
         }
         json::string(key, out);
         out.push(b']');
-    }
-
-    fn access(&mut self) {
-        if !self.hidden.is_empty() {
-            self.out.extend_from_slice(b",\"extensions\":{\"access\":[");
-            self.out.append(&mut self.hidden);
-            self.out.extend_from_slice(b"]}");
-        }
     }
 
     fn list(&mut self, list: &'a List, parent: Option<Uuid>) {
@@ -503,6 +525,7 @@ impl<'a> Writer<'a> {
                 self.key(key);
                 match part {
                     GroupPart::Typename(name) => json::string(name, &mut self.out),
+                    GroupPart::Suppressed(column) => self.bool(rows.int(row, *column) == Some(1)),
                     GroupPart::Count(column) => json::int(rows.int(row, *column).unwrap_or(0), &mut self.out),
                     GroupPart::Values(values) => {
                         self.out.push(b'{');

@@ -9,23 +9,23 @@ use entities::meta::Kind;
 
 use super::{
     model::{self, Shown},
-    subscription_schema,
+    mutation, subscription_schema,
 };
 use crate::{
-    access::ViewClass,
-    catalogue::{Field as Column, Type},
+    access::{ViewClass, guard::Shape},
+    catalogue::{Field as Column, Type, screaming},
     error::{Error, Result},
 };
 
-fn field(name: impl Into<String>, ty: TypeRef) -> Field {
+pub fn field(name: impl Into<String>, ty: TypeRef) -> Field {
     Field::new(name, ty, |_| FieldFuture::Value(None))
 }
 
-fn named(name: impl Into<String>) -> TypeRef {
+pub fn named(name: impl Into<String>) -> TypeRef {
     TypeRef::named(name.into())
 }
 
-fn required(name: impl Into<String>) -> TypeRef {
+pub fn required(name: impl Into<String>) -> TypeRef {
     TypeRef::named_nn(name.into())
 }
 
@@ -70,11 +70,24 @@ pub fn build(class: &ViewClass) -> Result<Schema> {
         );
         parts.extend(entity(class, ty));
     }
+    for (ty, shape) in model::guarded(class) {
+        query = query.field(
+            field(model::aggregate_field(ty), optional_list(format!("{}Group", ty.name)))
+                .argument(InputValue::new("groupBy", optional_list(format!("{}GroupBy", ty.name))))
+                .argument(InputValue::new("filter", named(format!("{}KeyFilter", ty.name))))
+                .description("Sums behind which enough stand. Groups that cannot be told alone are told together."),
+        );
+        parts.extend(guarded(ty, shape));
+    }
+    parts.extend(side_enumerations(class));
     query = query.field(field("viewer", named("Viewer")).description("Who asks, and what it may see."));
     parts.extend(viewer(class));
+    let writes = mutation::schema(class);
+    let mutation = (!writes.is_empty()).then_some(mutation::ROOT);
+    parts.extend(writes);
     let feed = subscription_schema::build(class);
-    let root = feed.as_ref().map(|(root, _)| root.type_name().to_owned());
-    let mut schema: SchemaBuilder = Schema::build("Query", None, root.as_deref()).disable_suggestions();
+    let subscription = feed.as_ref().map(|(root, _)| root.type_name().to_owned());
+    let mut schema: SchemaBuilder = Schema::build("Query", mutation, subscription.as_deref()).disable_suggestions();
     if let Some((root, events)) = feed {
         schema = schema.register(root);
         parts.extend(events);
@@ -101,11 +114,17 @@ fn viewer(class: &ViewClass) -> Vec<AnyType> {
     let access = Enum::new("Access")
         .item(EnumItem::new("FULL").description("As it is, in every row of the view."))
         .item(EnumItem::new("TREATED").description("Shortened, masked or rounded."))
-        .item(EnumItem::new("CONDITIONAL").description("Depends on the row: null where hidden."));
-    let field_right =
-        Object::new("FieldRight").field(field("field", required("String"))).field(field("access", required("Access")));
-    let right =
-        Object::new("TypeRight").field(field("type", required("String"))).field(field("fields", list("FieldRight")));
+        .item(EnumItem::new("CONDITIONAL").description("Depends on the row: null where hidden."))
+        .item(EnumItem::new("AGGREGATE").description("In no row, only in sums behind which enough stand."));
+    let field_right = Object::new("FieldRight")
+        .field(field("field", required("String")))
+        .field(field("access", required("Access")))
+        .field(field("writable", required("Boolean")).description("May be changed, in some rows at least."));
+    let right = Object::new("TypeRight")
+        .field(field("type", required("String")))
+        .field(field("fields", list("FieldRight")))
+        .field(field("create", required("Boolean")).description("Rows may be made."))
+        .field(field("delete", required("Boolean")).description("Rows may be deleted, some at least."));
     vec![viewer.into(), access.into(), field_right.into(), right.into()]
 }
 
@@ -287,4 +306,61 @@ fn aggregates(class: &ViewClass, ty: &Type) -> Vec<AnyType> {
     }
     parts.push(group.into());
     parts
+}
+
+/// A type that is shown in sums only: no row, no order, and no filter but of whole cells.
+fn guarded(ty: &Type, shape: &Shape) -> Vec<AnyType> {
+    let mut group_by = Enum::new(format!("{}GroupBy", ty.name));
+    let mut key = Object::new(format!("{}Key", ty.name)).description(
+        "The keys asked for in `groupBy`; the others are null, and those in which suppressed groups differ.",
+    );
+    let whole = format!("{}KeyFilter", ty.name);
+    let mut filter =
+        InputObject::new(&whole).description("Which cells count. A number that would tell others is left out.");
+    for word in ["and", "or"] {
+        filter = filter.field(InputValue::new(word, optional_list(&whole)));
+    }
+    filter = filter.field(InputValue::new("not", named(&whole)));
+    for side in shape.grid.iter() {
+        let name = model::side_name(side);
+        let column = &crate::catalogue::CATALOGUE.ty(side.of).fields[side.field];
+        group_by = group_by.item(EnumItem::new(screaming(&side.name)));
+        key = key.field(described(field(&side.name, named(&name)), column));
+        filter = filter.field(InputValue::new(&side.name, named(format!("{name}Filter"))));
+    }
+    let mut group = Object::new(format!("{}Group", ty.name))
+        .field(field("count", required("Int")).description("The rows of the group."))
+        .field(field("key", required(format!("{}Key", ty.name))))
+        .field(field("suppressed", required("Boolean")).description(
+            "Several groups together that may not be told apart: too few stand behind one of them or one stands out \
+             (primary suppression), or it would give such a one by subtraction (complementary suppression).",
+        ));
+    let mut parts: Vec<AnyType> = vec![group_by.into(), key.into(), filter.into()];
+    for word in ["sum", "avg"] {
+        let name = format!("{}{}", ty.name, crate::catalogue::pascal(word));
+        let mut object = Object::new(&name);
+        for measure in &shape.measures {
+            let column = &ty.fields[*measure];
+            object = object.field(described(field(&column.name, named("Decimal")), column));
+        }
+        group = group.field(field(word, required(name)));
+        parts.push(object.into());
+    }
+    parts.push(group.into());
+    parts
+}
+
+/// Closed sets of values by which sums are grouped, unless a row shows them anyway.
+fn side_enumerations(class: &ViewClass) -> Vec<AnyType> {
+    let mut known = std::collections::BTreeSet::new();
+    let sides = model::guarded(class).flat_map(|(_, shape)| shape.grid.iter());
+    let closed = sides.filter(|side| side.bucket.is_none() && !class.sees(side.of, side.field));
+    closed
+        .flat_map(|side| {
+            let of = crate::catalogue::CATALOGUE.ty(side.of);
+            let column = &of.fields[side.field];
+            let new = !column.one_of.is_empty() && known.insert((side.of, side.field));
+            if new { enumeration(of, column) } else { Vec::new() }
+        })
+        .collect()
 }

@@ -27,9 +27,8 @@ use super::{
 };
 use crate::{
     access::{
-        Caller, Gate, View,
+        Caller, Gate, Reading, View,
         connect::Dialect,
-        past::Past,
         read::{Arg, Cell, Rows},
         select::{Binding, Select, Statement},
     },
@@ -513,7 +512,7 @@ impl Watch {
         &self,
         question: &Question,
         look: &Look<'_>,
-        past: &mut Past,
+        past: &mut Reading<'_>,
         track: usize,
         keys: Vec<Uuid>,
     ) -> Result<Shown> {
@@ -526,7 +525,7 @@ impl Watch {
         &self,
         question: &Question,
         look: &Look<'_>,
-        past: &mut Past,
+        past: &mut Reading<'_>,
         track: usize,
         behind: Uuid,
     ) -> Result<Shown> {
@@ -539,7 +538,7 @@ impl Watch {
         &self,
         question: &Question,
         look: &Look<'_>,
-        past: &mut Past,
+        past: &mut Reading<'_>,
         track: &Track,
         statement: &Statement,
         slot: usize,
@@ -595,7 +594,7 @@ impl Watch {
         &self,
         question: &Question,
         look: &Look<'_>,
-        past: &mut Past,
+        past: &mut Reading<'_>,
         track: usize,
         keys: &[Uuid],
     ) -> Result<Vec<Nodes>> {

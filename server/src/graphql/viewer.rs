@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     access::{Treatment, View, read::Arg, view::FieldView},
-    catalogue::CATALOGUE,
+    catalogue::{CATALOGUE, Type},
     error::{Error, Result},
 };
 
@@ -44,12 +44,12 @@ pub fn compile<'a>(compiler: &mut Compiler<'a>, wanted: &Wanted<'a>) -> Result<(
         };
         parts.push((key.clone(), root));
     }
-    Ok((Root::Viewer(parts), cost))
+    Ok((Root::Parts(parts), cost))
 }
 
 fn rights<'a>(compiler: &Compiler<'a>, view: &View, wanted: &Wanted<'a>) -> Result<Vec<u8>> {
     let mut out = vec![b'['];
-    for ty in CATALOGUE.types.iter().filter(|t| view.sees_type(t.id)) {
+    for ty in CATALOGUE.types.iter().filter(|t| view.sees_type(t.id) || view.class.guarded(t.id).is_some()) {
         json::comma(&mut out, b'[');
         out.push(b'{');
         for (key, wanted) in &compiler.collect(&wanted.inner, "TypeRight", &[])? {
@@ -58,9 +58,11 @@ fn rights<'a>(compiler: &Compiler<'a>, view: &View, wanted: &Wanted<'a>) -> Resu
             out.push(b':');
             match wanted.field.name.node.as_str() {
                 "type" => json::string(ty.name, &mut out),
+                "create" => truth(!view.class.writable(ty.id).create.is_empty(), &mut out),
+                "delete" => truth(view.class.writable(ty.id).delete, &mut out),
                 "fields" => {
                     out.push(b'[');
-                    for (i, field) in ty.fields.iter().enumerate().filter(|(i, _)| view.sees(ty.id, *i)) {
+                    for (i, access) in shown(view, ty) {
                         json::comma(&mut out, b'[');
                         out.push(b'{');
                         for (key, wanted) in &compiler.collect(&wanted.inner, "FieldRight", &[])? {
@@ -68,8 +70,9 @@ fn rights<'a>(compiler: &Compiler<'a>, view: &View, wanted: &Wanted<'a>) -> Resu
                             json::string(key, &mut out);
                             out.push(b':');
                             match wanted.field.name.node.as_str() {
-                                "field" => json::string(&field.name, &mut out),
-                                "access" => json::string(access(i, &view.of(ty.id).fields[i]), &mut out),
+                                "field" => json::string(&ty.fields[i].name, &mut out),
+                                "access" => json::string(access, &mut out),
+                                "writable" => truth(view.class.writable(ty.id).update.contains(&i), &mut out),
                                 _ => json::string("FieldRight", &mut out),
                             }
                         }
@@ -84,6 +87,19 @@ fn rights<'a>(compiler: &Compiler<'a>, view: &View, wanted: &Wanted<'a>) -> Resu
     }
     out.push(b']');
     Ok(out)
+}
+
+/// The type's fields that are shown, and how.
+fn shown(view: &View, ty: &Type) -> Vec<(usize, &'static str)> {
+    if let Some(shape) = view.class.guarded(ty.id) {
+        return shape.measures.iter().map(|field| (*field, "AGGREGATE")).collect();
+    }
+    let seen = (0..ty.fields.len()).filter(|i| view.sees(ty.id, *i));
+    seen.map(|i| (i, access(i, &view.of(ty.id).fields[i]))).collect()
+}
+
+fn truth(is: bool, out: &mut Vec<u8>) {
+    out.extend_from_slice(if is { b"true" } else { b"false" });
 }
 
 /// How a field is shown over all rows of the view.

@@ -126,6 +126,8 @@ mod tests {
             code: None,
             unit: None,
             one_of,
+            filled: None,
+            small: false,
             doc: "",
         }
     }

@@ -17,9 +17,9 @@ pub fn uncompilable(rules: &Rules) -> Vec<Refusal> {
                 Ok(asker) => asker,
                 Err(reason) => return vec![Refusal::new(super::Place::file("schema.cedarschema"), reason)],
             };
-            for (ty, classes) in rules.classes.iter().enumerate() {
+            for (ty, (classes, writes)) in rules.classes.iter().zip(&rules.writes).enumerate() {
                 let mut done: Vec<&str> = Vec::new();
-                for class in classes {
+                for class in classes.iter().chain(writes.all()) {
                     for rule in &class.rules {
                         if done.contains(&rule.id.as_str()) || refusals.iter().any(|r| r.place == rule.place) {
                             continue;

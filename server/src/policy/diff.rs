@@ -1,6 +1,8 @@
 //! What one policy set shows and another does not, on a live database: per seat the types and fields, and
 //! how many rows and values come and go. Rows are compared as sets, by the database.
 
+mod writes;
+
 use std::{
     fmt::Write,
     path::{Path, PathBuf},
@@ -11,6 +13,7 @@ use entities::Instant;
 use serde::Serialize;
 use uuid::Uuid;
 
+use self::writes::WriteDiff;
 use super::{Rules, report, source};
 use crate::{
     access::{
@@ -18,6 +21,7 @@ use crate::{
         compile::compile,
         connect::Db,
         facts::Facts,
+        pred::and,
         probe::Probe,
         roster::{self, TakenSeat},
         trace::is_personal,
@@ -53,6 +57,7 @@ pub struct TypeDiff {
     pub rows_gained: i64,
     pub rows_lost: i64,
     pub fields: Vec<FieldDiff>,
+    pub writes: Vec<WriteDiff>,
 }
 
 /// How a field is shown, in how many rows more or less fully than before. Rows that come or go count.
@@ -173,11 +178,14 @@ async fn of_seat(db: &Db, taken: &TakenSeat, old: &Rules, new: &Rules, now: Inst
 }
 
 fn differ(old: &TypeView, new: &TypeView) -> bool {
-    old.row != new.row || old.fields != new.fields
+    old.row != new.row || old.fields != new.fields || old.guard != new.guard || old.writes != new.writes
 }
 
 fn depends(view: &TypeView) -> bool {
-    is_personal(&view.row) || view.fields.iter().flat_map(|f| &f.levels).any(|(p, _)| is_personal(p))
+    let writes = [&view.writes.create, &view.writes.delete].into_iter().chain(&view.writes.fields);
+    let levels = view.fields.iter().flat_map(|f| &f.levels).map(|(p, _)| p);
+    let summed = view.guard.iter().map(|guard| guard.row());
+    writes.chain(levels).chain(summed).chain([&view.row]).any(|p| is_personal(p))
 }
 
 /// `None`: the two are written differently and show the same.
@@ -192,7 +200,12 @@ async fn compare(probe: &Probe, ty: &'static Type, old: &TypeView, new: &TypeVie
     let mut counted: Vec<(&FieldView, &FieldView, (i64, i64))> = Vec::new();
     for (i, field) in ty.fields.iter().enumerate().skip(1) {
         let (was, is) = (&old.fields[i], &new.fields[i]);
-        if was.is_hidden() && is.is_hidden() || same_rows && was == is {
+        let summed = old.guarding(i).is_some() || new.guarding(i).is_some();
+        if !summed && (was.is_hidden() && is.is_hidden() || same_rows && was == is) {
+            continue;
+        }
+        if summed {
+            fields.extend(sums(probe, ty, i, old, new).await?);
             continue;
         }
         let known = counted.iter().find(|(w, n, _)| *w == was && *n == is).map(|(.., counts)| *counts);
@@ -209,8 +222,33 @@ async fn compare(probe: &Probe, ty: &'static Type, old: &TypeView, new: &TypeVie
             fields.push(FieldDiff { field: &field.name, old: levels(was), new: levels(is), fuller, less });
         }
     }
-    let nothing = rows_gained == 0 && rows_lost == 0 && fields.is_empty();
-    Ok((!nothing).then_some(TypeDiff { ty: ty.name, rows_gained, rows_lost, fields }))
+    let writes = writes::compare(probe, ty, old, new).await?;
+    let nothing = rows_gained == 0 && rows_lost == 0 && fields.is_empty() && writes.is_empty();
+    Ok((!nothing).then_some(TypeDiff { ty: ty.name, rows_gained, rows_lost, fields, writes }))
+}
+
+/// A field that one side at least shows in sums: the rows that count there, or that are seen.
+async fn sums(
+    probe: &Probe,
+    ty: &'static Type,
+    field: usize,
+    old: &TypeView,
+    new: &TypeView,
+) -> Result<Option<FieldDiff>> {
+    let told = |view: &TypeView| match view.guarding(field) {
+        Some(guard) => (format!("{} by {}", guard.treatment(), guard.shape.names()), guard.row().clone()),
+        None => (levels(&view.fields[field]), and([view.row.clone(), view.fields[field].access()])),
+    };
+    let ((was, before), (is, after)) = (told(old), told(new));
+    let both = probe.count(ty, &and([before.clone(), after.clone()])).await?;
+    let (looser, stricter) = match (old.guarding(field), new.guarding(field)) {
+        (Some(old), Some(new)) => (new.tells_beyond(old), old.tells_beyond(new)),
+        (old, new) => (old.is_some(), new.is_some()),
+    };
+    let fuller = probe.beyond(ty, &after, &before).await? + if looser { both } else { 0 };
+    let less = probe.beyond(ty, &before, &after).await? + if stricter { both } else { 0 };
+    let nothing = fuller == 0 && less == 0 && was == is;
+    Ok((!nothing).then_some(FieldDiff { field: &ty.fields[field].name, old: was, new: is, fuller, less }))
 }
 
 /// `hidden`, `full`, `full or prefix:2`
@@ -231,10 +269,13 @@ impl FieldDiff {
 }
 
 impl Diff {
-    /// Whether anybody sees anything more than before.
+    /// Whether anybody sees anything more than before, or may write it.
     pub fn gains(&self) -> bool {
         let types = self.seats.iter().flat_map(|seat| &seat.types);
-        types.into_iter().any(|ty| ty.rows_gained > 0 || ty.fields.iter().any(FieldDiff::gains))
+        let more = |ty: &TypeDiff| {
+            ty.rows_gained > 0 || ty.fields.iter().any(FieldDiff::gains) || ty.writes.iter().any(WriteDiff::gains)
+        };
+        types.into_iter().any(more)
     }
 
     /// For a reviewer: what is gained stands first, and of what stays the same nothing is said.
@@ -299,5 +340,6 @@ impl TypeDiff {
         for (names, line, sign) in told {
             let _ = writeln!(out, "    {sign} {}  {line}", names.join(", "));
         }
+        self.writes.iter().for_each(|write| write.write(out));
     }
 }

@@ -128,12 +128,19 @@ fn checked(place: Place, written: Written) -> std::result::Result<Expectation, S
         (None, false) => &["seen", "absent"],
         (Some(_), false) => &["hidden", "absent", "unknown"],
     };
-    let treatment = || {
-        let (name, parameter) = written.is.split_once(':').map_or((written.is.as_str(), None), |(n, p)| (n, Some(p)));
-        field.is_some() && !written.row.is_empty() && matches!(Treatment::parse(name, parameter), Ok(Some(_)))
+    let (name, parameter) = written.is.split_once(':').map_or((written.is.as_str(), None), |(n, p)| (n, Some(p)));
+    let treatment = match Treatment::parse(name, parameter) {
+        // it is in no row
+        Ok(Some(Treatment::Aggregate(_))) => field.is_some() && written.row.is_empty(),
+        Ok(Some(_)) => field.is_some() && !written.row.is_empty(),
+        _ => false,
     };
-    if !words.contains(&written.is.as_str()) && !treatment() {
-        let shown = if words.len() == 3 { "full, a treatment as `prefix:2`, " } else { "" };
+    if !words.contains(&written.is.as_str()) && !treatment {
+        let shown = match (field, written.row.is_empty()) {
+            (Some(_), true) => "`aggregate_only:5,0.75`, ",
+            (Some(_), false) => "full, a treatment as `prefix:2`, ",
+            (None, _) => "",
+        };
         return Err(format!("`is = \"{}\"` cannot be, here it is {shown}{}", written.is, words.join(" or ")));
     }
     let at = written
@@ -186,6 +193,9 @@ impl Expectation {
     async fn got(&self, view: &View, probe: &Probe) -> Result<String> {
         let of = view.of(self.ty.id);
         if self.row.is_empty() {
+            if let Some(guard) = self.field.and_then(|field| of.guarding(field)) {
+                return Ok(guard.treatment().to_string());
+            }
             let known = self.field.map_or_else(|| view.sees_type(self.ty.id), |field| view.sees(self.ty.id, field));
             return Ok(if known { "known" } else { "unknown" }.into());
         }

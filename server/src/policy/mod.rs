@@ -27,8 +27,8 @@ use cedar_policy::{
 use sha2::{Digest, Sha256};
 
 use crate::{
-    access::{NotSql, Treatment},
-    catalogue::{CATALOGUE, TypeId},
+    access::{NotSql, Treatment, guard::Dimension},
+    catalogue::{CATALOGUE, Field, Type, TypeId},
     error::{Error, Result},
 };
 
@@ -55,6 +55,8 @@ pub struct Rule {
     pub doc: String,
     pub place: Place,
     pub shown: Shown,
+    /// What sums may be grouped by, if fields are shown in sums only.
+    pub grid: Option<Arc<[Dimension]>>,
     /// By law: above the forbids.
     pub legal: bool,
 }
@@ -67,12 +69,29 @@ pub struct FieldClass {
     pub rules: Vec<Arc<Rule>>,
 }
 
+/// The ways to write rows of one type; none for a type that is closed.
+#[derive(Debug, Default)]
+pub struct Writes {
+    pub create: Option<FieldClass>,
+    pub delete: Option<FieldClass>,
+    /// By field, to change it.
+    pub fields: Vec<FieldClass>,
+}
+
+impl Writes {
+    pub fn all(&self) -> impl Iterator<Item = &FieldClass> {
+        self.create.iter().chain(&self.delete).chain(&self.fields)
+    }
+}
+
 #[derive(Debug)]
 pub struct Rules {
     pub schema: Schema,
     pub all: Vec<Arc<Rule>>,
     /// By type, in the catalogue's order.
     pub classes: Vec<Vec<FieldClass>>,
+    /// What can be written, likewise.
+    pub writes: Vec<Writes>,
     /// Of the policy texts: a part of the key of every view.
     pub version: u64,
 }
@@ -89,7 +108,13 @@ impl Rules {
             Err(e) => return Err(vec![Refusal::new(Place::file("schema.cedarschema"), e.to_string())]),
         };
         let all = valid(&schema, Contents::Policies, files)?;
-        let rules = Rules { classes: classes(&schema, &all), schema, all, version: version(files) };
+        let refusals = one_grid(&all);
+        if !refusals.is_empty() {
+            return Err(refusals);
+        }
+        let sorted = Sorted::new(&schema, &all);
+        let (classes, writes) = (sorted.reads(), sorted.writes());
+        let rules = Rules { classes, writes, schema, all, version: version(files) };
         let refusals = check::uncompilable(&rules);
         if refusals.is_empty() { Ok(rules) } else { Err(refusals) }
     }
@@ -141,6 +166,21 @@ fn valid(
     if refusals.is_empty() { Ok(all) } else { Err(refusals) }
 }
 
+/// Sums of one type by two grids would tell by their difference what neither tells.
+fn one_grid(all: &[Arc<Rule>]) -> Vec<Refusal> {
+    let mut first: HashMap<String, &Arc<Rule>> = HashMap::new();
+    let mut refusals = Vec::new();
+    for rule in all.iter().filter(|rule| rule.grid.is_some()) {
+        let ResourceConstraint::Is(ty) = rule.policy.resource_constraint() else { continue };
+        let known = *first.entry(ty.to_string()).or_insert(rule);
+        if known.grid != rule.grid {
+            let reason = format!("policy `{}`: {ty} has another @by at {}, give both the same", rule.id, known.place);
+            refusals.push(Refusal::new(rule.place.clone(), reason));
+        }
+    }
+    refusals
+}
+
 /// What `entente policy check` says: a line per policy that cannot be taken.
 pub fn report(refusals: &[Refusal]) -> String {
     refusals.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
@@ -151,41 +191,73 @@ pub fn uid(ty: &str, id: &str) -> EntityUid {
     EntityUid::from_type_name_and_id(ty, cedar_policy::EntityId::new(id))
 }
 
-/// Fields whose actions have the same groups and that no policy names are one class: a view then
-/// needs one partial evaluation for all of them.
-fn classes(schema: &Schema, all: &[Arc<Rule>]) -> Vec<Vec<FieldClass>> {
-    let actions = schema.action_entities().unwrap_or_else(|_| cedar_policy::Entities::empty());
-    let ancestors =
-        |u: &EntityUid| -> BTreeSet<EntityUid> { actions.ancestors(u).into_iter().flatten().cloned().collect() };
-    let mut named: HashSet<EntityUid> = HashSet::new();
-    for rule in all {
-        match rule.policy.action_constraint() {
-            ActionConstraint::Any => {}
-            ActionConstraint::Eq(action) => drop(named.insert(action)),
-            ActionConstraint::In(actions) => named.extend(actions),
-        }
-        named.extend(rule.policy.entity_literals().into_iter().filter(|l| l.type_name().basename() == "Action"));
-    }
-    CATALOGUE
-        .types
-        .iter()
-        .map(|ty| {
-            // what an agreement says differs from field to field, so the class is by policy only
-            let mut by: BTreeMap<(BTreeSet<EntityUid>, Option<EntityUid>), Vec<usize>> = BTreeMap::new();
-            for (i, field) in ty.fields.iter().enumerate().skip(1) {
-                let action = uid("Action", &schema::action(ty, field));
-                let own = named.contains(&action).then(|| action.clone());
-                by.entry((ancestors(&action), own)).or_default().push(i);
+/// Policies by what they speak of. Fields whose actions have the same groups and that no policy names are one
+/// class: a view then needs one partial evaluation for all of them.
+struct Sorted<'a> {
+    all: &'a [Arc<Rule>],
+    actions: cedar_policy::Entities,
+    /// Actions that some policy names.
+    named: HashSet<EntityUid>,
+}
+
+impl<'a> Sorted<'a> {
+    fn new(schema: &Schema, all: &'a [Arc<Rule>]) -> Self {
+        let actions = schema.action_entities().unwrap_or_else(|_| cedar_policy::Entities::empty());
+        let mut named: HashSet<EntityUid> = HashSet::new();
+        for rule in all {
+            match rule.policy.action_constraint() {
+                ActionConstraint::Any => {}
+                ActionConstraint::Eq(action) => drop(named.insert(action)),
+                ActionConstraint::In(actions) => named.extend(actions),
             }
-            let class = |fields: Vec<usize>| {
-                let action = uid("Action", &schema::action(ty, &ty.fields[fields[0]]));
-                let groups = ancestors(&action);
-                let rules = all.iter().filter(|r| speaks_of(&r.policy, &action, &groups, ty.name)).cloned().collect();
-                FieldClass { action, fields, rules }
-            };
-            by.into_values().map(class).collect()
-        })
-        .collect()
+            named.extend(rule.policy.entity_literals().into_iter().filter(|l| l.type_name().basename() == "Action"));
+        }
+        Sorted { all, actions, named }
+    }
+
+    /// By type, in the catalogue's order.
+    fn reads(&self) -> Vec<Vec<FieldClass>> {
+        CATALOGUE.types.iter().map(|ty| self.fields(ty, ty.fields.iter().enumerate().skip(1), schema::action)).collect()
+    }
+
+    fn writes(&self) -> Vec<Writes> {
+        let of = |ty: &Type| match ty.closed {
+            true => Writes::default(),
+            false => Writes {
+                create: Some(self.class(ty, schema::create(ty), Vec::new())),
+                delete: Some(self.class(ty, schema::delete(ty), Vec::new())),
+                fields: self.fields(ty, ty.writable(), schema::write),
+            },
+        };
+        CATALOGUE.types.iter().map(of).collect()
+    }
+
+    // what an agreement says differs from field to field, so a class is by policy only
+    fn fields<'t>(
+        &self,
+        ty: &'t Type,
+        fields: impl Iterator<Item = (usize, &'t Field)>,
+        action: fn(&Type, &Field) -> String,
+    ) -> Vec<FieldClass> {
+        let mut by: BTreeMap<(BTreeSet<EntityUid>, Option<EntityUid>), Vec<usize>> = BTreeMap::new();
+        for (i, field) in fields {
+            let action = uid("Action", &action(ty, field));
+            let own = self.named.contains(&action).then(|| action.clone());
+            by.entry((self.groups(&action), own)).or_default().push(i);
+        }
+        by.into_values().map(|fields| self.class(ty, action(ty, &ty.fields[fields[0]]), fields)).collect()
+    }
+
+    fn class(&self, ty: &Type, action: String, fields: Vec<usize>) -> FieldClass {
+        let action = uid("Action", &action);
+        let groups = self.groups(&action);
+        let rules = self.all.iter().filter(|r| speaks_of(&r.policy, &action, &groups, ty.name)).cloned().collect();
+        FieldClass { action, fields, rules }
+    }
+
+    fn groups(&self, action: &EntityUid) -> BTreeSet<EntityUid> {
+        self.actions.ancestors(action).into_iter().flatten().cloned().collect()
+    }
 }
 
 fn speaks_of(policy: &Policy, action: &EntityUid, groups: &BTreeSet<EntityUid>, ty: &str) -> bool {

@@ -1,5 +1,6 @@
 //! Catalogue → Cedar schema. One read action per field, member of the field's groups and of its
 //! type's groups; the key needs none, since a row is there for whoever may read one of its fields.
+//! Writing has actions of its own, in groups of its own: a permit to read never grants a write.
 
 use std::{collections::BTreeSet, fmt::Write};
 
@@ -42,6 +43,20 @@ pub const SCOPES: &[(&str, &str, &str)] = &[
 
 pub fn action(ty: &Type, field: &Field) -> String {
     format!("{}.{}", ty.name, field.name)
+}
+
+/// To change the field of a row: `SupplyCommitment.qty:write`, in `SupplyCommitment:write`, in `write`.
+pub fn write(ty: &Type, field: &Field) -> String {
+    format!("{}.{}:write", ty.name, field.name)
+}
+
+/// To make a row, with whatever is in it.
+pub fn create(ty: &Type) -> String {
+    format!("{}:create", ty.name)
+}
+
+pub fn delete(ty: &Type) -> String {
+    format!("{}:delete", ty.name)
 }
 
 /// The attributes of a type that conditions can read. JSON and keys that point at no entity have no
@@ -166,6 +181,19 @@ fn with(catalogue: &Catalogue, kept: &dyn Fn(&str) -> bool) -> String {
                 groups.join(", "),
                 ty.name
             ));
+        }
+    }
+
+    line("\n// ---- writing: whoever writes must see the row and read the field, before and after".into());
+    line("action \"write\";".into());
+    for ty in catalogue.types.iter().filter(|ty| !ty.closed) {
+        let on = format!("appliesTo {{ principal: [{ASKER}], resource: [{}], context: Now }};", ty.name);
+        line(format!("\naction \"{}:write\" in [\"write\"];", ty.name));
+        for action in [create(ty), delete(ty)] {
+            line(format!("action \"{action}\" in [\"write\"] {on}"));
+        }
+        for (_, field) in ty.writable() {
+            line(format!("action \"{}\" in [\"{}:write\"] {on}", write(ty, field), ty.name));
         }
     }
     out

@@ -1,6 +1,6 @@
 //! Policy files → rules. Everything that is wrong with a text is told with file and line.
 
-use std::{fmt, fs, path::Path, str::FromStr};
+use std::{fmt, fs, path::Path, str::FromStr, sync::Arc};
 
 use cedar_policy::{Effect, Policy, PolicyId, PolicySet, PrincipalConstraint, ResourceConstraint};
 use include_dir::{Dir, include_dir};
@@ -8,7 +8,8 @@ use miette::Diagnostic;
 
 use super::{Rule, Shown, schema::ASKER};
 use crate::{
-    access::Treatment,
+    access::{Treatment, guard::Dimension},
+    catalogue::CATALOGUE,
     error::{Error, Result},
 };
 
@@ -27,7 +28,7 @@ pub enum Contents {
 impl Contents {
     fn annotations(self) -> &'static [&'static str] {
         match self {
-            Contents::Policies => &["id", "doc", "treatment", "tier", "idle"],
+            Contents::Policies => &["id", "doc", "treatment", "by", "tier", "idle"],
             Contents::Invariants => &["id", "doc", "except", "given"],
         }
     }
@@ -183,6 +184,16 @@ fn rule(contents: Contents, file: &str, text: &str, policy: &Policy) -> std::res
             Treatment::parse(name, param).map_err(&refuse)?.map_or(Shown::Hidden, Shown::As)
         }
     };
+    let grid = match (policy.annotation("by"), shown) {
+        (Some(text), Shown::As(Treatment::Aggregate(_)) | Shown::ByAgreement) => {
+            Some(grid(policy, text).map_err(&refuse)?)
+        }
+        (Some(_), _) => return Err(refuse("@by goes with the treatment aggregate_only or agreement".into())),
+        (None, Shown::As(Treatment::Aggregate(_))) => {
+            return Err(refuse("say by what it may be grouped, as in @by(\"series.region bucketStart.month\")".into()));
+        }
+        (None, _) => None,
+    };
     let legal = match policy.annotation("tier") {
         None => false,
         Some("legal") if permit => true,
@@ -203,8 +214,33 @@ fn rule(contents: Contents, file: &str, text: &str, policy: &Policy) -> std::res
         doc: doc.to_string(),
         place: place.clone(),
         shown,
+        grid,
         legal,
     })
+}
+
+/// `@by("series.region bucketStart.month")`
+fn grid(policy: &Policy, text: &str) -> std::result::Result<Arc<[Dimension]>, String> {
+    let ty = match policy.resource_constraint() {
+        ResourceConstraint::Is(ty) => CATALOGUE.by_name(&ty.to_string()),
+        _ => None,
+    };
+    let ty = ty.ok_or("with @by the scope names the type, as in `resource is DemandBucket`")?;
+    if ty.behind.is_none() {
+        return Err(format!("{} does not say who stands behind its numbers, so they cannot be guarded", ty.name));
+    }
+    let mut grid: Vec<Dimension> = Vec::new();
+    for word in text.split_whitespace() {
+        let side = Dimension::parse(ty, word)?;
+        if grid.iter().any(|known| known.name == side.name) {
+            return Err(format!("@by names `{word}` twice"));
+        }
+        grid.push(side);
+    }
+    if grid.is_empty() || grid.len() > 8 {
+        return Err("@by names one to eight fields".into());
+    }
+    Ok(grid.into())
 }
 
 /// A validation error, at its own line if Cedar tells it.

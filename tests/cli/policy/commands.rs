@@ -89,6 +89,9 @@ async fn the_matrix_is_one_page(hub: Hub) {
         "Customer.postcode as bergmann/partner_sales: if prefix:2; by customer.distributor-agreed; restricted by ",
         "Customer.creditLimit as nordwind/finance: in full; by customer.finance; restricted by nda.existence",
         "Customer.street as aqua-seals/partner_planner: unknown; no policy permits it",
+        "DemandBucket.qty as bergmann/partner_marketing: aggregate_only:5,0.75; by demand.marketing; restricted by ",
+        "DemandBucket as bergmann/partner_marketing: 0 of 13 fields in full, 0 treated, 0 by row, 1 in sums, 12 unknown",
+        ">Σ <small>aggregate_only:5,0.75</small></td>",
     ] {
         assert!(page.contains(told), "{told}");
     }
@@ -106,6 +109,7 @@ async fn the_matrix_is_one_page(hub: Hub) {
     let markdown = matrix("markdown").run().await.good();
     assert_eq!(markdown.matches("\n## ").count(), types);
     assert!(markdown.contains("\n| postcode | PER |") && markdown.contains(" ◐ if prefix:2 |"), "{markdown}");
+    assert_eq!(markdown.matches(" Σ aggregate_only:5,0.75 |").count(), 1, "{markdown}");
     let said = matrix("pdf").run().await;
     assert_eq!(said.code, Some(2), "{}", said.stderr);
 }

@@ -13,7 +13,9 @@ tests! {
         nothing_changes_nothing,
         a_column_that_opens_is_a_gain,
         rows_are_counted_as_sets,
+        a_write_that_opens_is_a_gain,
         what_only_closes_is_no_gain,
+        sums_that_tell_more_are_a_gain,
         a_person_counts_where_the_person_decides,
         a_broken_set_is_refused_with_its_place,
         git_revisions_are_compared;
@@ -97,6 +99,21 @@ async fn rows_are_counted_as_sets(hub: Hub) {
     assert!(said.stdout.contains(&format!("\n{seat}\n{line}")), "{line}\n{}", said.stdout);
 }
 
+async fn a_write_that_opens_is_a_gain(hub: Hub) {
+    let from = "resource.bucketStart > context.now.offset(duration(\"54h\"))\n};";
+    let new = changed("commitment.cedar", from, &from.replace("54h", "-240h"));
+    let said = diff(&hub, &shipped(), new.path()).await;
+    assert!(said.sentence(1).contains("than"), "{}", said.stderr);
+    // the week that has begun: one answer of A's, two of C's
+    for (seat, rows) in [("aqua-seals/partner_planner", 1), ("ceram-motors/partner_planner", 2)] {
+        let told =
+            format!("\n{seat}\n  SupplyCommitment   \n    + qty:write  is permitted otherwise, in +{rows} rows\n");
+        assert!(said.stdout.contains(&told), "{}", said.stdout);
+    }
+    let back = diff(&hub, new.path(), &shipped()).await.good();
+    assert!(back.contains("    - qty:write  is permitted otherwise, in -1 rows\n"), "{back}");
+}
+
 async fn what_only_closes_is_no_gain(hub: Hub) {
     let new = changed(
         "nda.cedar",
@@ -110,6 +127,39 @@ async fn what_only_closes_is_no_gain(hub: Hub) {
         "{text}"
     );
     assert!(!text.contains("shows more") && !text.contains("nordwind/"), "{text}");
+}
+
+async fn sums_that_tell_more_are_a_gain(hub: Hub) {
+    const MARKETING: &str = "bergmann/partner_marketing";
+    const TREATMENT: &str = "@treatment(\"aggregate_only:5,0.75\")";
+    const BY: &str = "@by(\"series.region series.product.family bucketStart.month\")";
+    let counted = hub.data(MARKETING, "{ demandBucketAggregate { count } }").await;
+    let counted = counted["demandBucketAggregate"][0]["count"].as_i64().unwrap();
+    let sums = |shown: &str| format!("aggregate_only:{shown} by seriesRegion seriesProductFamily bucketStartMonth");
+    let in_full = changed("demand.cedar", TREATMENT, "");
+    let path = in_full.path().join("demand.cedar");
+    fs::write(&path, fs::read_to_string(&path).unwrap().replace(BY, "")).unwrap();
+    for (new, was, is, rows) in [
+        (changed("demand.cedar", "5,0.75", "4,0.75"), sums("5,0.75"), sums("4,0.75"), String::new()),
+        (changed("demand.cedar", "5,0.75", "5,0.9"), sums("5,0.75"), sums("5,0.9"), String::new()),
+        (in_full, sums("5,0.75"), "full".into(), format!("+{counted} rows")),
+    ] {
+        let told = |what: &str, rows: &str, sign: char, was: &str, is: &str| {
+            let change = format!("{sign} qty  {was} → {is}: shows {what} in {counted} rows");
+            format!("\n{MARKETING}\n  DemandBucket       {rows}\n    {change}\n\n")
+        };
+        let said = diff(&hub, &shipped(), new.path()).await;
+        assert!(said.sentence(1).contains("shows more than"), "{}", said.stderr);
+        assert!(said.stdout.contains(&told("more", &rows, '+', &was, &is)), "{}", said.stdout);
+        let said = diff(&hub, new.path(), &shipped()).await.good();
+        assert!(said.contains(&told("less", &rows.replace('+', "-"), '-', &is, &was)), "{said}");
+    }
+    // which of two grids tells more depends on the rows
+    let other = changed("demand.cedar", BY, "@by(\"series.region bucketStart.month\")");
+    let said = diff(&hub, &shipped(), other.path()).await;
+    said.sentence(1);
+    let both = format!("shows more in {counted} rows, shows less in {counted} rows\n");
+    assert!(said.stdout.contains(&both), "{}", said.stdout);
 }
 
 async fn a_person_counts_where_the_person_decides(hub: Hub) {

@@ -14,6 +14,7 @@ tests! {
         the_law_stands_above_agreements,
         a_field_nobody_permits_names_those_who_see_it,
         a_type_is_told_in_rows_and_fields,
+        what_is_shown_in_sums_is_told_so,
         a_row_is_meant_in_many_ways,
         json_says_the_same,
         wrong_use_is_told_in_a_sentence;
@@ -174,6 +175,46 @@ async fn a_type_is_told_in_rows_and_fields(hub: Hub) {
     let text = told(&hub, &[BERGMANN, "Customer.postcode"]).await;
     let sentence = format!("sees Customer.postcode as prefix:2 in {with} of the {rows} rows of Customer that it sees");
     holds(&text, &[&sentence, "if  resource in principal.organisation.sharedCustomers"]);
+}
+
+/// R6
+async fn what_is_shown_in_sums_is_told_so(hub: Hub) {
+    const MARKETING: &str = "bergmann/partner_marketing";
+    let counted = hub.data(MARKETING, "{ demandBucketAggregate { count } }").await;
+    let counted = counted["demandBucketAggregate"][0]["count"].as_i64().unwrap();
+    let text = told(&hub, &[MARKETING, "DemandBucket.qty"]).await;
+    holds(
+        &text,
+        &[
+            &format!(
+                "bergmann/partner_marketing sees no row of DemandBucket, but DemandBucket.qty in sums over {counted} of the "
+            ),
+            " rows, as aggregate_only:5,0.75 by seriesRegion seriesProductFamily bucketStartMonth: `demand.marketing`\n",
+            "  permit demand.marketing  demand.cedar:",
+            "    shows qty: aggregate_only:5,0.75\n",
+            "  from 2026-09-01T09:00:00Z on, by itself: its sums are over ",
+            "  from 2028-01-01 on, by itself: it is told in no sum\n",
+        ],
+    );
+    let row = "series.product.sku=P100,series.region=CH,version.status=published,bucketStart=2026-07-01";
+    let text = told(&hub, &[MARKETING, "DemandBucket.qty", row]).await;
+    holds(
+        &text,
+        &[
+            "nor that there is such a row: because `demand.marketing` shows it in sums only\n",
+            "decided by\n  permit demand.marketing  demand.cedar:",
+        ],
+    );
+    let text = told(&hub, &[MARKETING, "DemandBucket.qty", "--at", "2028-01-01T00:00:00Z"]).await;
+    holds(
+        &text,
+        &[
+            "DemandBucket.qty is unknown to bergmann/partner_marketing, because",
+            "not in force, it ended on 2028-01-01: were it in force, it is told in sums over ",
+        ],
+    );
+    let text = told(&hub, &[BERGMANN, "DemandBucket.qty"]).await;
+    holds(&text, &["is unknown to bergmann/partner_sales", "bergmann/partner_marketing (aggregate_only:5,0.75)"]);
 }
 
 async fn a_row_is_meant_in_many_ways(hub: Hub) {

@@ -59,14 +59,12 @@ impl Acting {
         }
     }
 
-    #[allow(dead_code, reason = "for whoever writes through SeaORM")]
     /// Says it in a transaction that is to be ended by [`Acting::commit`].
     pub(in crate::access) async fn say(&self, transaction: &DatabaseTransaction) -> Result<()> {
         transaction.execute_unprepared(&self.begin(dialect(transaction))).await?;
         Ok(())
     }
 
-    #[allow(dead_code, reason = "for whoever writes through SeaORM")]
     pub(in crate::access) async fn commit(transaction: DatabaseTransaction) -> Result<()> {
         if let Some(end) = Self::end(dialect(&transaction)) {
             transaction.execute_unprepared(end).await?;
@@ -75,7 +73,6 @@ impl Acting {
     }
 }
 
-#[allow(dead_code, reason = "for whoever writes through SeaORM")]
 fn dialect(transaction: &DatabaseTransaction) -> Dialect {
     match transaction.get_database_backend() {
         DbBackend::Postgres => Dialect::Postgres,

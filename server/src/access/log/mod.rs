@@ -5,6 +5,7 @@
 mod acting;
 mod image;
 mod keep;
+mod past;
 mod read;
 mod wake;
 
@@ -15,9 +16,9 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 pub use acting::Acting;
-pub(in crate::access) use wake::Heads;
+pub(in crate::access) use {past::Past, wake::Heads};
 
-use super::Gate;
+use super::{Gate, Reading};
 use crate::{
     catalogue::{TypeId, Value},
     error::{Error, Result},
@@ -26,6 +27,12 @@ use crate::{
 /// A place in the order of commits: what it stands behind is committed and visible, and stays so.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position(pub i64);
+
+impl From<i64> for Position {
+    fn from(position: i64) -> Self {
+        Position(position)
+    }
+}
 
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -95,6 +102,11 @@ impl Gate {
         read::Log::open(&self.db).await?.touched(after, most).await
     }
 
+    /// A place to run statements over the rows as they stood behind a position.
+    pub async fn past(&self, position: impl Into<Position>) -> Result<Reading<'_>> {
+        Ok(Reading::over(Past::session(&self.db, position.into()).await?, &self.db))
+    }
+
     /// The last position as it moves. The first to ask starts what watches it; it begins at zero.
     pub fn heads(&self) -> watch::Receiver<Position> {
         self.heads.get_or_init(|| Heads::watch(&self.db)).receiver()
@@ -106,4 +118,8 @@ fn gap(after: Position, oldest: Position) -> Error {
     Error::Gap(format!(
         "the change log begins at {oldest}, it cannot be read from {after}: start over from what is now"
     ))
+}
+
+fn ahead(position: Position, head: Position) -> Error {
+    Error::Gap(format!("the change log ends at {head}, there is no {position}: start over from what is now"))
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use uuid::Uuid;
 
-use super::{Change, Changes, Op, Position, Touched, gap, image};
+use super::{Change, Changes, Op, Position, Touched, ahead, gap, image};
 use crate::{
     access::{
         connect::{Db, Dialect},
@@ -20,6 +20,13 @@ use crate::{
 pub(super) struct Log {
     session: Session,
     dialect: Dialect,
+}
+
+/// What was changed since.
+pub(super) enum Since {
+    Nothing,
+    Few(Vec<(TypeId, Uuid, Option<String>)>),
+    Many,
 }
 
 /// Columns of what is read, in this order; the last ones only where whole changes are wanted.
@@ -89,21 +96,49 @@ impl Log {
         Ok(Changes { until: until.0, list })
     }
 
-    /// The rows of whole transactions: up to which position, and how many of the rows given are theirs.
-    async fn whole(&mut self, after: Position, most: usize, images: bool) -> Result<((Position, usize), Rows)> {
+    /// What was changed behind a position, in order: type, key, and the row before.
+    pub(super) async fn since(&mut self, position: Position, few: usize) -> Result<Since> {
+        let head = self.bounds(position).await?;
+        if position >= head {
+            return if position == head { Ok(Since::Nothing) } else { Err(ahead(position, head)) };
+        }
+        let rows = self.events(position, few + 1, true).await?;
+        if rows.len() > few {
+            return Ok(Since::Many);
+        }
+        let change = |row: usize| {
+            let before = match rows.cell(row, BEFORE) {
+                Cell::Text(text) => Some(text.to_owned()),
+                _ => None,
+            };
+            type_of(&rows, row).map(|ty| Ok((ty, key(&rows, row)?, before)))
+        };
+        Ok(Since::Few((0..rows.len()).filter_map(change).collect::<Result<_>>()?))
+    }
+
+    pub(super) fn into_session(self) -> Session {
+        self.session
+    }
+
+    /// The last position; refuses what lies before the first.
+    async fn bounds(&mut self, after: Position) -> Result<Position> {
         let bounds = format!("SELECT oldest, ({}) FROM change_bounds", head(self.dialect));
         let bounds = self.ask(&bounds, &[], false).await?;
-        let [Some(oldest), Some(head)] = [0, 1].map(|column| bounds.int(0, column)) else {
-            return Err(Error::internal("table change_bounds is empty"));
-        };
-        if after.0 < oldest {
-            return Err(gap(after, Position(oldest)));
+        match [0, 1].map(|column| bounds.int(0, column)) {
+            [Some(oldest), Some(_)] if after.0 < oldest => Err(gap(after, Position(oldest))),
+            [Some(_), Some(head)] => Ok(Position(head)),
+            _ => Err(Error::internal("table change_bounds is empty")),
         }
+    }
+
+    /// The rows of whole transactions: up to which position, and how many of the rows given are theirs.
+    async fn whole(&mut self, after: Position, most: usize, images: bool) -> Result<((Position, usize), Rows)> {
+        let head = self.bounds(after).await?;
         let most = most.max(1);
         let rows = self.events(after, most + 1, images).await?;
         if rows.len() <= most {
             let all = rows.len();
-            return Ok(((Position(head.max(after.0)), all), rows));
+            return Ok(((head.max(after), all), rows));
         }
         // the transaction that the last row belongs to may be longer
         let last = rows.int(most, TX);

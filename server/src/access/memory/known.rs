@@ -55,6 +55,21 @@ impl Needs {
         self.rows.is_empty() && self.sets.is_empty()
     }
 
+    /// One by one, for whoever learns them elsewhere than at a reader.
+    pub(in crate::access) fn rows(&self) -> impl Iterator<Item = (TypeId, Uuid)> {
+        self.rows.iter().flat_map(|(ty, keys)| keys.iter().map(|key| (*ty, *key)))
+    }
+
+    /// Set, holder and member.
+    pub(in crate::access) fn members(&self) -> impl Iterator<Item = (&'static str, Uuid, Value)> {
+        self.sets.iter().flat_map(|(set, asked)| {
+            let keys = asked.rows.iter().map(|key| Value::Id(*key));
+            let members: Vec<Value> = keys.chain(asked.codes.iter().map(|code| Value::Text(code.clone()))).collect();
+            let of = |holder: &Uuid| members.iter().map(|m| (*set, *holder, m.clone())).collect::<Vec<_>>();
+            asked.holders.iter().flat_map(of).collect::<Vec<_>>()
+        })
+    }
+
     pub(super) fn row(&mut self, ty: TypeId, key: Uuid) {
         self.rows.entry(ty).or_default().insert(key);
     }
@@ -93,6 +108,19 @@ impl Known {
             Scalar::Text(code) => set?.codes.get(&holder)?.get(code).copied(),
             // nothing else is ever a member
             _ => Some(false),
+        }
+    }
+
+    pub(in crate::access) fn learn_row(&mut self, ty: TypeId, key: Uuid, row: Option<Vec<Value>>) {
+        self.rows.insert((ty, key), row.map(Vec::into_boxed_slice));
+    }
+
+    pub(in crate::access) fn learn_member(&mut self, set: &'static str, holder: Uuid, member: &Value, is: bool) {
+        let set = self.sets.entry(set).or_default();
+        match member {
+            Value::Id(key) => drop(set.rows.insert((holder, *key), is)),
+            Value::Text(code) => drop(set.codes.entry(holder).or_default().insert(code.clone(), is)),
+            _ => {}
         }
     }
 

@@ -13,7 +13,13 @@ pub use known::{Known, Needs};
 pub use treated::treated;
 
 use self::logic::Logic;
-use super::{gate::Gate, pred::Pred, treat::Treatment, view::View};
+use super::{
+    gate::Gate,
+    log::{Past, Position},
+    pred::Pred,
+    treat::Treatment,
+    view::View,
+};
 use crate::{
     catalogue::{TypeId, Value},
     error::{Error, Result},
@@ -79,9 +85,19 @@ impl Case<'_> {
     }
 }
 
+/// Whether a condition holds of the case's row, whoever sees it.
+pub(in crate::access) fn holds(case: &Case<'_>, p: &Pred, known: &Known, needs: &mut Needs) -> Option<bool> {
+    case.holds(&Logic { known, me: case.me }, p, needs)
+}
+
 impl Gate {
     /// What these cases ask of other rows at this moment, read in one state of the data.
     pub async fn learn(&self, now: Instant, cases: &[Case<'_>]) -> Result<Known> {
+        self.learn_at(None, now, cases).await
+    }
+
+    /// The same as the rows stood behind a position of the change log, if one is given.
+    pub async fn learn_at(&self, position: Option<Position>, now: Instant, cases: &[Case<'_>]) -> Result<Known> {
         let mut known = Known::at(now);
         let mut session = None;
         let mut open: Vec<&Case<'_>> = cases.iter().collect();
@@ -96,7 +112,10 @@ impl Gate {
             }
             let session = match &mut session {
                 Some(session) => session,
-                none => none.insert(self.db.reader.session(true).await?),
+                none => none.insert(match position {
+                    Some(position) => Past::session(&self.db, position).await?,
+                    None => self.db.reader.session(true).await?,
+                }),
             };
             known.fetch(session, self.dialect(), &needs).await?;
         }

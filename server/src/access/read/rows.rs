@@ -83,7 +83,7 @@ impl Rows {
         Rows::new(1)
     }
 
-    pub(super) fn new(columns: usize) -> Self {
+    pub(in crate::access) fn new(columns: usize) -> Self {
         Rows { columns, cells: Vec::new(), bytes: Vec::new() }
     }
 
@@ -95,6 +95,18 @@ impl Rows {
             ValueRef::Real(x) => Kept::Int(x as i64),
             ValueRef::Text(text) => self.text(text),
             ValueRef::Blob(blob) => blob.try_into().map_or(Kept::Null, Kept::Id),
+        };
+        self.cells.push(cell);
+    }
+
+    pub(in crate::access) fn keep(&mut self, value: Cell<'_>) {
+        let cell = match value {
+            Cell::Null => Kept::Null,
+            Cell::Int(n) => Kept::Int(n),
+            Cell::Bool(b) => Kept::Bool(b),
+            Cell::Text(text) => self.text(text.as_bytes()),
+            Cell::Id(id) => Kept::Id(id.into_bytes()),
+            Cell::Day(day) => Kept::Day(day),
         };
         self.cells.push(cell);
     }

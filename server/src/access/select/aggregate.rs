@@ -14,6 +14,20 @@ pub enum Bucket {
     Year,
 }
 
+impl Bucket {
+    pub const NAMED: [(&str, Bucket); 5] = [
+        ("day", Bucket::Day),
+        ("week", Bucket::Week),
+        ("month", Bucket::Month),
+        ("quarter", Bucket::Quarter),
+        ("year", Bucket::Year),
+    ];
+
+    pub fn named(name: &str) -> Option<Self> {
+        Self::NAMED.iter().find(|(known, _)| *known == name).map(|(_, bucket)| *bucket)
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Aggregate {
     Sum,
@@ -69,7 +83,7 @@ impl Select<'_> {
     }
 }
 
-fn bucketed(dialect: Dialect, x: &str, kind: Kind, bucket: Bucket) -> String {
+pub(super) fn bucketed(dialect: Dialect, x: &str, kind: Kind, bucket: Bucket) -> String {
     match dialect {
         Dialect::Postgres => {
             let unit = match bucket {

@@ -1,5 +1,7 @@
 //! Conditions that a request adds: tests of fields, related rows, keys. They can only narrow the view.
 
+use entities::meta::Kind;
+
 use super::{Piece, RowRef, Select, Source};
 use crate::{
     access::{
@@ -49,30 +51,7 @@ impl Select<'_> {
         let (ty, alias) = self.source(row);
         let kind = CATALOGUE.ty(ty).fields[field].kind;
         let shown = self.shown(ty, &alias, field);
-        let dialect = self.sql.dialect;
-        Piece(self.piece(|sql| {
-            sql.push(&shown);
-            let one = |sql: &mut Sql, sign: &str| {
-                sql.push(sign);
-                sql.bind(Bind::Slot(slot), BindType::of(kind));
-            };
-            match test {
-                Test::Eq => one(sql, " = "),
-                Test::Ne => one(sql, if dialect == Dialect::Postgres { " IS DISTINCT FROM " } else { " IS NOT " }),
-                Test::Gt => one(sql, " > "),
-                Test::Gte => one(sql, " >= "),
-                Test::Lt => one(sql, " < "),
-                Test::Lte => one(sql, " <= "),
-                Test::Like => {
-                    one(sql, " LIKE ");
-                    sql.push(" ESCAPE '\\'");
-                }
-                Test::In | Test::NotIn => sql.among(slot, kind),
-            }
-            if test == Test::NotIn {
-                sql.text = format!("({}) IS NOT TRUE", sql.text);
-            }
-        }))
+        Piece(self.piece(|sql| tested(sql, &shown, kind, test, slot)))
     }
 
     pub fn is_null(&mut self, row: RowRef, field: usize, null: bool) -> Piece {
@@ -132,6 +111,41 @@ impl Select<'_> {
     pub fn with_key(&mut self, slot: usize, list: bool) {
         let test = self.tested(RowRef(0), 0, if list { Test::In } else { Test::Eq }, slot);
         self.conditions.push(test.0);
+    }
+}
+
+/// The value of an expression against a bound one, or a list of them.
+pub(super) fn tested(sql: &mut Sql, shown: &str, kind: Kind, test: Test, slot: usize) {
+    let dialect = sql.dialect;
+    sql.push(shown);
+    let one = |sql: &mut Sql, sign: &str| {
+        sql.push(sign);
+        sql.bind(Bind::Slot(slot), BindType::of(kind));
+    };
+    match test {
+        Test::Eq => one(sql, " = "),
+        Test::Ne => one(sql, if dialect == Dialect::Postgres { " IS DISTINCT FROM " } else { " IS NOT " }),
+        Test::Gt => one(sql, " > "),
+        Test::Gte => one(sql, " >= "),
+        Test::Lt => one(sql, " < "),
+        Test::Lte => one(sql, " <= "),
+        Test::Like => {
+            one(sql, " LIKE ");
+            sql.push(" ESCAPE '\\'");
+        }
+        Test::In | Test::NotIn => match dialect {
+            Dialect::Postgres => {
+                sql.push(" = ANY(").bind(Bind::Slot(slot), BindType::list(kind));
+                sql.push(")");
+            }
+            Dialect::Sqlite => {
+                sql.push(" IN (SELECT value FROM rarray(").bind(Bind::Slot(slot), BindType::list(kind));
+                sql.push("))");
+            }
+        },
+    }
+    if test == Test::NotIn {
+        sql.text = format!("({}) IS NOT TRUE", sql.text);
     }
 }
 

@@ -28,6 +28,8 @@ const SEATS: usize = 60;
 enum Measure {
     Row(Shown),
     Rows(i64),
+    /// In how many rows' sums, while none is shown.
+    Summed(i64),
 }
 
 impl Case<'_> {
@@ -46,7 +48,10 @@ impl Case<'_> {
     async fn measure(&self, view: &TypeView, probe: &Probe) -> Result<Measure> {
         Ok(match self.q.row {
             Some(key) => Measure::Row(probe.shown(self.q.ty, key, view).await?),
-            None => Measure::Rows(probe.count(self.q.ty, &self.access(view)).await?),
+            None => match self.fields.iter().find_map(|field| view.guarding(*field)) {
+                Some(guard) => Measure::Summed(probe.count(self.q.ty, guard.row()).await?),
+                None => Measure::Rows(probe.count(self.q.ty, &self.access(view)).await?),
+            },
         })
     }
 
@@ -64,6 +69,13 @@ impl Case<'_> {
             (Measure::Rows(now), Measure::Rows(then)) if then > now => {
                 Some(format!("it is seen in {then} rows instead of {now}"))
             }
+            (Measure::Rows(0), Measure::Summed(then)) if *then > 0 => {
+                Some(format!("it is told in sums over {then} rows"))
+            }
+            (Measure::Summed(now), Measure::Summed(then)) if then > now => {
+                Some(format!("its sums are over {then} rows instead of {now}"))
+            }
+            (Measure::Summed(_), Measure::Rows(then)) if *then > 0 => Some(format!("it is seen in {then} rows")),
             (Measure::Row(now), Measure::Row(Some(then))) => {
                 let rank = |shown: Option<Treatment>| shown.map(Treatment::fullness);
                 let was = |field: usize| now.as_ref().and_then(|now| now[field]);
@@ -88,6 +100,10 @@ impl Case<'_> {
         match (now, then) {
             (Measure::Rows(now), Measure::Rows(then)) if then < now => {
                 Some(format!("it is seen in {then} rows instead of {now}"))
+            }
+            (Measure::Summed(_), Measure::Rows(0)) => Some("it is told in no sum".into()),
+            (Measure::Summed(now), Measure::Summed(then)) if then < now => {
+                Some(format!("its sums are over {then} rows instead of {now}"))
             }
             (Measure::Row(Some(_)), Measure::Row(None)) => Some("the row is gone".into()),
             (Measure::Row(Some(now)), Measure::Row(Some(then))) => {
@@ -296,6 +312,9 @@ impl Case<'_> {
                 },
                 (None, Some(field)) => {
                     let levels = &view.fields[field].levels;
+                    if let Some(guard) = view.guarding(field) {
+                        out.push((taken.name.to_string(), guard.treatment().to_string()));
+                    }
                     let words: Vec<String> = levels.iter().map(|(_, shown)| shown.to_string()).collect();
                     (!or(levels.iter().map(|(p, _)| p.clone())).is_never()).then(|| words.join(", "))
                 }
@@ -311,5 +330,9 @@ impl Case<'_> {
 }
 
 fn how(shown: Treatment) -> String {
-    if shown == Treatment::Full { "in full".into() } else { format!("as {shown}") }
+    match shown {
+        Treatment::Full => "in full".into(),
+        shown if shown.is_in_sums() => format!("in sums only, as {shown}"),
+        shown => format!("as {shown}"),
+    }
 }

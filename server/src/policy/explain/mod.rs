@@ -240,7 +240,8 @@ impl<'a> Case<'a> {
             } else if of(true, false).next().is_some() {
                 None
             } else {
-                of(false, false).filter_map(|e| e.part.shown).max_by_key(|shown| shown.fullness())
+                let shown = of(false, false).filter_map(|e| e.part.shown).filter(|shown| !shown.is_in_sums());
+                shown.max_by_key(|shown| shown.fullness())
             };
             if told != self.shown.as_ref().and_then(|shown| shown[field]) {
                 let name = &self.q.ty.fields[field].name;

@@ -2,7 +2,7 @@
 
 use super::{Case, Entry, listed};
 use crate::{
-    access::{Treatment, pred::Pred},
+    access::{Treatment, guard::Guard, pred::Pred},
     error::Result,
 };
 
@@ -74,6 +74,10 @@ impl Case<'_> {
     async fn of_type(&self, decides: &[bool]) -> Result<Verdict> {
         let (seat, what, ty) = (self.q.name, self.what(), self.q.ty);
         let seen = self.fields.iter().filter(|field| !self.view.fields[**field].is_hidden()).count();
+        let summed: Vec<&Guard> = self.fields.iter().filter_map(|field| self.view.guarding(*field)).collect();
+        if let Some(guard) = summed.first() {
+            return self.of_sums(guard, &self.granted(decides)).await;
+        }
         if seen == 0 {
             return Ok((format!("{what} is unknown to {seat}, {}", self.why_not(decides)), "unknown".into()));
         }
@@ -92,6 +96,18 @@ impl Case<'_> {
             self.granted(decides)
         );
         Ok((text, levels.join(", ")))
+    }
+
+    async fn of_sums(&self, guard: &Guard, granted: &str) -> Result<Verdict> {
+        let (seat, what, ty) = (self.q.name, self.what(), self.q.ty);
+        let (rows, all) = (self.probe.count(ty, guard.row()).await?, self.probe.count(ty, &Pred::Const(true)).await?);
+        let text = format!(
+            "{seat} sees no row of {}, but {what} in sums over {rows} of the {all} rows, as {} by {}: {granted}",
+            ty.name,
+            guard.treatment(),
+            guard.shape.names()
+        );
+        Ok((text, guard.treatment().to_string()))
     }
 
     /// Nothing of what is asked for is shown in the row.
@@ -116,6 +132,7 @@ impl Case<'_> {
                 (true, _) => true,
                 // a forbid decides where something else would show the field
                 (_, true) => shown.is_none() && over(field, &|e| !e.part.forbids() && e.part.shown.is_some()),
+                _ if entry.part.shown.is_some_and(Treatment::is_in_sums) => shown.is_none(),
                 _ => entry.part.shown.is_some() && entry.part.shown == shown && !over(field, &|e| e.part.rule.legal),
             }
         })
@@ -137,6 +154,12 @@ impl Case<'_> {
         };
         if !hit.is_empty() {
             return format!("because {} forbids it", listed(&hit));
+        }
+        let in_sums = permits.iter().find(|e| {
+            e.part.shown.is_some_and(Treatment::is_in_sums) && e.held() == Some(true) && self.view.guard.is_some()
+        });
+        if let Some(entry) = in_sums {
+            return format!("because {} shows it in sums only", listed(&[&entry.part.rule.id]));
         }
         if permits.is_empty() {
             return format!("because no policy permits it to a {role} of this kind of organisation");

@@ -9,10 +9,11 @@ use crate::catalogue::Type;
 const STYLE: &str = include_str!("../../../assets/matrix/matrix.css");
 const SCRIPT: &str = include_str!("../../../assets/matrix/matrix.js");
 
-const STATES: [(State, &str, &str, &str); 4] = [
+const STATES: [(State, &str, &str, &str); 5] = [
     (State::Full, "full", "●", "in full, in every row that the seat sees"),
     (State::Masked, "masked", "◐", "treated: a prefix, a masked address, a band"),
     (State::Conditional, "cond", "◇", "in full, depending on the row"),
+    (State::Summed, "summed", "Σ", "in no row, only in sums behind which enough customers stand"),
     (State::Hidden, "hidden", "", "unknown to the seat"),
 ];
 
@@ -89,7 +90,7 @@ impl Matrix {
                 let share = |state: State| rows.iter().skip(1).filter(|cells| cells[i].state == state).count();
                 let all = rows.len().saturating_sub(1).max(1);
                 let counts = STATES.map(|(state, ..)| share(state));
-                let [full, masked, cond, hidden] = counts;
+                let [full, masked, cond, summed, hidden] = counts;
                 let bar: String = STATES
                     .iter()
                     .zip(counts)
@@ -97,7 +98,7 @@ impl Matrix {
                     .map(|((_, name, ..), count)| format!("<i class=\"{name}\" style=\"flex:{count}\"></i>"))
                     .collect();
                 let told = format!(
-                    "{} as {seat}: {full} of {all} fields in full, {masked} treated, {cond} by row, {hidden} unknown",
+                    "{} as {seat}: {full} of {all} fields in full, {masked} treated, {cond} by row, {summed} in sums, {hidden} unknown",
                     ty.name
                 );
                 let _ = write!(
@@ -137,10 +138,14 @@ impl Matrix {
                 let told = escaped(&cell.told(ty, &field.name, &seat.to_string()));
                 let (name, mark) =
                     STATES.iter().find(|(state, ..)| *state == cell.state).map_or(("hidden", ""), |s| (s.1, s.2));
-                let word = if cell.state == State::Masked {
+                let word = if [State::Masked, State::Summed].contains(&cell.state) {
                     format!(" <small>{}</small>", escaped(&cell.word))
                 } else {
                     String::new()
+                };
+                let word = match cell.writes.as_str() {
+                    "" => word,
+                    _ => format!("{word} <small>✎</small>"),
                 };
                 let _ = write!(
                     out,
@@ -158,7 +163,7 @@ impl Cell {
     fn told(&self, ty: &Type, field: &str, seat: &str) -> String {
         let how = match self.state {
             State::Full => "in full".to_string(),
-            State::Masked => self.word.clone(),
+            State::Masked | State::Summed => self.word.clone(),
             State::Conditional => "depending on the row".into(),
             State::Hidden => "unknown".into(),
         };
@@ -173,7 +178,8 @@ impl Cell {
         } else {
             format!("; restricted by {}", self.forbids.join(", "))
         };
-        format!("{}.{field} as {seat}: {how}; {by}{but}", ty.name)
+        let writes = if self.writes.is_empty() { "" } else { "; may be changed in some rows" };
+        format!("{}.{field} as {seat}: {how}; {by}{but}{writes}", ty.name)
     }
 }
 

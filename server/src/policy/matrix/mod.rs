@@ -1,5 +1,5 @@
 //! The access matrix: for each field what every seat sees of it and which policies say so, read off the
-//! compiled views and their traces.
+//! compiled views and their traces; and what it may write.
 
 mod html;
 
@@ -42,6 +42,8 @@ struct Cell {
     state: State,
     /// `full`, `if`, `prefix:2`
     word: String,
+    /// `w`: changed in some rows; of the key, `c` and `d`: rows are made and deleted.
+    writes: String,
     permits: Vec<String>,
     forbids: Vec<String>,
 }
@@ -51,6 +53,8 @@ enum State {
     Full,
     Masked,
     Conditional,
+    /// In no row, in guarded sums.
+    Summed,
     Hidden,
 }
 
@@ -85,10 +89,10 @@ impl Matrix {
         for (i, seat) in self.seats.iter().enumerate() {
             let _ = writeln!(out, "{:>3}  {seat}", i + 1);
         }
-        out.push_str("\nfull: in every row of the seat's view; if: depends on the row; prefix, email_mask, band, pseudonym: how it is treated; -: unknown to the seat\n");
+        out.push_str("\nfull: in every row of the seat's view; if: depends on the row; prefix, email_mask, band, pseudonym: how it is treated; aggregate_only: in guarded sums, in no row; -: unknown to the seat\n+w: may be changed in some rows; +c, +d at the key: rows may be made, deleted\n");
         for (ty, rows) in &self.types {
             let name = ty.fields.iter().map(|f| f.name.len()).max().unwrap_or(0).max(ty.name.len());
-            let width = rows.iter().flatten().map(|cell| cell.word.len()).max().unwrap_or(0).max(3);
+            let width = rows.iter().flatten().map(|cell| cell.text().len()).max().unwrap_or(0).max(3);
             let _ = write!(out, "\n{:<name$} class", ty.name);
             for i in 1..=self.seats.len() {
                 let _ = write!(out, "  {i:<width$}");
@@ -96,7 +100,7 @@ impl Matrix {
             for (field, cells) in ty.fields.iter().zip(rows) {
                 let _ = write!(out, "\n{:<name$} {:<5}", field.name, class(field));
                 for cell in cells {
-                    let _ = write!(out, "  {:<width$}", cell.word);
+                    let _ = write!(out, "  {:<width$}", cell.text());
                 }
                 out.truncate(out.trim_end().len());
             }
@@ -110,7 +114,7 @@ impl Matrix {
         for (i, seat) in self.seats.iter().enumerate() {
             let _ = writeln!(out, "{}. `{seat}`", i + 1);
         }
-        out.push_str("\n● in full · ◐ treated · ◇ depends on the row · blank: unknown to the seat\n");
+        out.push_str("\n● in full · ◐ treated · ◇ depends on the row · Σ in guarded sums, in no row · blank: unknown to the seat · +w may be changed in some rows · +c +d rows may be made, deleted\n");
         for (ty, rows) in &self.types {
             let columns: String = (1..=self.seats.len()).map(|i| format!(" {i} |")).collect();
             let _ = write!(
@@ -131,10 +135,11 @@ impl Matrix {
 
 impl Cell {
     fn of(view: &View, trace: &Trace, ty: &Type, field: usize) -> Self {
-        let (state, word) = match () {
-            () if !view.sees(ty.id, field) => (State::Hidden, "-".into()),
-            () if field == 0 => (State::Full, "full".into()),
-            () => level(&view.of(ty.id).fields[field]),
+        let (state, word) = match view.of(ty.id).guarding(field) {
+            Some(guard) => (State::Summed, guard.treatment().to_string()),
+            None if !view.sees(ty.id, field) => (State::Hidden, "-".into()),
+            None if field == 0 => (State::Full, "full".into()),
+            None => level(&view.of(ty.id).fields[field]),
         };
         let (mut permits, mut forbids) = (Vec::new(), Vec::new());
         let parts = trace.of(ty.id, field);
@@ -149,18 +154,34 @@ impl Cell {
                 note(&mut forbids, part);
             }
         }
-        Cell { state, word, permits, forbids }
+        Cell { state, word, writes: writes(view, ty, field), permits, forbids }
+    }
+
+    fn text(&self) -> String {
+        if self.writes.is_empty() { self.word.clone() } else { format!("{} {}", self.word, self.writes) }
     }
 
     /// A mark beside the word, for who cannot tell colours apart.
     fn marked(&self) -> String {
-        match self.state {
+        let mark = match self.state {
             State::Full => "●".into(),
             State::Masked => format!("◐ {}", self.word),
             State::Conditional => "◇".into(),
+            State::Summed => format!("Σ {}", self.word),
             State::Hidden => String::new(),
-        }
+        };
+        if self.writes.is_empty() { mark } else { format!("{mark} {}", self.writes) }
     }
+}
+
+fn writes(view: &View, ty: &Type, field: usize) -> String {
+    let writable = view.class.writable(ty.id);
+    let marks = match field {
+        0 => [("c", !writable.create.is_empty()), ("d", writable.delete)].to_vec(),
+        _ => vec![("w", writable.update.contains(&field))],
+    };
+    let marks: String = marks.into_iter().filter_map(|(mark, may)| may.then_some(mark)).collect();
+    if marks.is_empty() { marks } else { format!("+{marks}") }
 }
 
 fn note(ids: &mut Vec<String>, part: &Part) {

@@ -29,7 +29,7 @@ use self::{
     solver::{Solver, failure},
     world::World,
 };
-use super::{FieldClass, Rule, Rules, Shown, classes, schema, source};
+use super::{FieldClass, Rule, Rules, Shown, Sorted, schema, source};
 use crate::{
     catalogue::{CATALOGUE, Type},
     error::{Error, Result},
@@ -42,7 +42,8 @@ pub use report::Report;
 pub struct Proof {
     rules: Rules,
     claims: Vec<Claim>,
-    /// As the policies' own, and split where a claim names a field. By type, in the catalogue's order.
+    /// As the policies' own, to read and to write, and split where a claim names a field. By type, in the
+    /// catalogue's order.
     classes: Vec<Vec<FieldClass>>,
     /// By type: the schema with the attributes that its policies name, which keeps the questions small.
     schemas: Vec<CompiledSchema>,
@@ -79,7 +80,14 @@ impl Proof {
         let claims = claim::read(folder, &rules)?;
         let claimed = claims.iter().flat_map(|c| std::iter::once(&c.rule).chain(&c.exceptions));
         let all: Vec<Arc<Rule>> = rules.all.iter().chain(claimed).cloned().collect();
-        let classes = classes(&rules.schema, &all);
+        let sorted = Sorted::new(&rules.schema, &all);
+        let writes = sorted.writes().into_iter().map(|w| w.create.into_iter().chain(w.delete).chain(w.fields));
+        let classes: Vec<Vec<FieldClass>> = sorted
+            .reads()
+            .into_iter()
+            .zip(writes)
+            .map(|(reads, writes)| reads.into_iter().chain(writes).collect())
+            .collect();
         let schemas = classes.iter().map(|of_type| narrowed(of_type)).collect::<Result<_>>()?;
         Ok(Proof { rules, claims, classes, schemas })
     }
@@ -152,11 +160,10 @@ impl Proof {
     ) -> Result<()> {
         let before = solver.asked;
         let reach = scene.reach(claim, None)?;
-        held.fields += scene.class.fields.len();
+        held.fields += scene.names().len();
         held.reached = held.reached || !solver.never_allows(&reach).await?;
         if let Some(tier) = decided.meets(&reach, solver).await? {
-            let names = scene.class.fields.iter().map(|f| format!("{}.{}", scene.ty.name, scene.ty.fields[*f].name));
-            held.broken.extend(names);
+            held.broken.extend(scene.names());
             if held.world.is_none() {
                 let Some(env) = decided.example(tier, &reach, solver).await? else {
                     return Err(Error::internal("the solver has no world for what it found to be possible"));

@@ -68,6 +68,16 @@ impl<'a> Scene<'a> {
         })
     }
 
+    /// The actions of the class.
+    pub fn names(&self) -> Vec<String> {
+        let asked = self.class.action.id().unescaped();
+        if self.class.fields.is_empty() {
+            return vec![asked.to_owned()];
+        }
+        let end = asked.rfind(':').map_or("", |at| &asked[at..]);
+        self.class.fields.iter().map(|f| format!("{}.{}{end}", self.ty.name, self.ty.fields[*f].name)).collect()
+    }
+
     pub fn speaks(&self, rule: &Rule) -> bool {
         self.class.rules.iter().any(|r| r.id == rule.id && r.place == rule.place)
     }

@@ -12,7 +12,7 @@ pub(crate) struct Webhooks;
 
 impl MigrationName for Webhooks {
     fn name(&self) -> &str {
-        "m20261122_000014_webhooks"
+        "m20261122_000015_webhooks"
     }
 }
 

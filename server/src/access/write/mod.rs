@@ -1,0 +1,128 @@
+//! Writing: part 7 of the view. One transaction holds the row, its event and its line in the access log. The
+//! row must be one that the writer sees, and the write permitted, both before and after: what is found to be
+//! wrong afterwards was never there. Operations of the domain (publish, commit, sign) will stand beside this
+//! file and end in the same guard.
+
+mod guard;
+mod once;
+mod tx;
+
+use entities::{Instant, meta::Filled};
+use uuid::Uuid;
+
+pub(in crate::access) use once::Keys;
+
+use self::{
+    guard::Guard,
+    tx::{Lock, Tx},
+};
+use super::{Gate, roster::Caller, view::View};
+use crate::{
+    audit::Audit,
+    catalogue::{CATALOGUE, Type, TypeId, Value},
+    error::{Error, Result},
+};
+
+/// What somebody wants to write.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Write {
+    pub ty: TypeId,
+    pub change: Change,
+    /// The version of the row that the writer has seen.
+    pub seen: Option<i64>,
+    /// A name for this write: if it comes again, it is not done again.
+    pub once: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    Create(Vec<(usize, Value)>),
+    Update(Uuid, Vec<(usize, Value)>),
+    Delete(Uuid),
+}
+
+impl Change {
+    /// The fields that are given.
+    pub fn values(&self) -> &[(usize, Value)] {
+        match self {
+            Change::Create(values) | Change::Update(_, values) => values,
+            Change::Delete(_) => &[],
+        }
+    }
+}
+
+/// How often a transaction that another one got in the way of is begun again.
+const ATTEMPTS: usize = 3;
+
+impl Gate {
+    /// Writes, and gives the key of the row. `None`: the view is no longer the caller's, ask with a fresh one.
+    pub async fn write(&self, audit: &Audit, caller: &Caller, view: &View, write: &Write) -> Result<Option<Uuid>> {
+        if write.once.is_some() {
+            self.keys.forget(&self.db, self.now()).await?;
+        }
+        for _ in 1..ATTEMPTS {
+            match self.attempt(audit, caller, view, write).await {
+                Err(Error::Conflict(text)) if text == tx::IN_THE_WAY => {}
+                done => return done,
+            }
+        }
+        self.attempt(audit, caller, view, write).await
+    }
+
+    async fn attempt(&self, audit: &Audit, caller: &Caller, view: &View, write: &Write) -> Result<Option<Uuid>> {
+        let tx = Tx::begin(&self.db).await?;
+        let version = tx.version().await?;
+        let ty = CATALOGUE.ty(write.ty);
+        let before = match &write.change {
+            Change::Create(_) => None,
+            Change::Update(key, _) | Change::Delete(key) => tx.row(ty, *key, Lock::Write).await?,
+        };
+        // not before: it may have waited for others, and time decides
+        let now = self.now();
+        let held = view.held_by(caller.principal, now) && view.edges.hold(now);
+        if !held || version != view.version || self.rules().version != view.policies {
+            return Ok(None);
+        }
+        let key = match &write.change {
+            Change::Create(_) => self.new_id(),
+            Change::Update(key, _) | Change::Delete(key) => *key,
+        };
+        if let Some(done) = once::claim(&tx, caller, write, key, now).await? {
+            return Ok(Some(done));
+        }
+        tx.act(caller.into(), now).await?;
+        let by = caller.person();
+        let guard = Guard { tx: &tx, view, by, ty, now };
+        match &write.change {
+            Change::Create(values) => guard.create(key, values).await?,
+            Change::Update(key, values) => guard.update(*key, before, values, write.seen).await?,
+            Change::Delete(key) => guard.delete(*key, before, write.seen).await?,
+        }
+        let fields = write.change.values().iter().map(|(field, _)| *field);
+        if let Some(line) = audit.written(caller.into(), view, write.ty, key, fields) {
+            tx.log(line).await?;
+        }
+        tx.commit().await?;
+        Ok(Some(key))
+    }
+}
+
+/// What the hub puts into a row that is made, or changed.
+fn filled(ty: &Type, before: Option<&[Value]>, by: Uuid, now: Instant) -> Vec<(usize, Value)> {
+    let new = before.is_none();
+    let fields = ty.fields.iter().enumerate().filter_map(|(i, field)| {
+        let value = match field.filled? {
+            Filled::CreatedAt if new => now.into(),
+            Filled::CreatedBy if new => by.into(),
+            Filled::CreatedAt | Filled::CreatedBy => return None,
+            Filled::ChangedAt => now.into(),
+            Filled::ChangedBy => by.into(),
+            Filled::Version => match before.map(|row| &row[i]) {
+                Some(Value::Int(n)) => (n + 1).into(),
+                _ => 1.into(),
+            },
+        };
+        Some((i, value))
+    });
+    fields.collect()
+}
