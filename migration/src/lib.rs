@@ -41,8 +41,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000011_moments::Moments),
             Box::new(m20261122_000012_guard::TABLES),
             Box::new(m20261122_000013_changes::Changes),
-            Box::new(m20261122_000015_webhooks::Webhooks),
             Box::new(m20261122_000014_write_key::TABLES),
+            Box::new(m20261122_000015_webhooks::Webhooks),
         ]
     }
 }
