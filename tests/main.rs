@@ -19,6 +19,7 @@ mod loading;
 mod northwind;
 mod rules;
 mod streams;
+mod webhooks;
 mod writes;
 
 use std::process::ExitCode;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         northwind::tests(),
         rules::tests(),
         streams::tests(),
+        webhooks::tests(),
         writes::tests(),
     ])
 }

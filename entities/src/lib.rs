@@ -35,6 +35,7 @@ pub mod role_assignment;
 pub mod sales_order;
 pub mod sharing_agreement;
 pub mod supply_commitment;
+pub mod webhook_endpoint;
 
 pub mod meta;
 mod value;
@@ -88,6 +89,7 @@ pub static REGISTRY: &[EntityDef] = &[
     agreement_field::Entity::DEF,
     consent::Entity::DEF,
     privacy_request::Entity::DEF,
+    webhook_endpoint::Entity::DEF,
     audit_event::Entity::DEF,
     break_glass::Entity::DEF,
     mail::Entity::DEF,

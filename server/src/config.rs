@@ -43,6 +43,7 @@ pub struct Config {
     pub log: Log,
     pub audit: Audit,
     pub mail: Mail,
+    pub webhooks: Webhooks,
     pub changes: Changes,
     /// For tests: the hub starts at this instant and its clock runs on from there.
     pub clock: Option<Instant>,
@@ -84,6 +85,22 @@ pub struct Streams {
     pub keep_alive: usize,
     pub buffer_messages: usize,
     pub buffer_bytes: usize,
+}
+
+/// Of events that are sent out. Times are seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Webhooks {
+    pub deliver: bool,
+    pub allow_http: bool,
+    pub allow_private: bool,
+    pub timeout: u32,
+    pub response_bytes: usize,
+    pub per_host: usize,
+    pub refused_for: u32,
+    pub failing_for: u32,
+    pub disable_after: u32,
+    pub dead_letters_for: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -144,6 +161,7 @@ struct Written {
     log: Log,
     audit: Audit,
     mail: Mail,
+    webhooks: Webhooks,
     changes: Changes,
 }
 
@@ -206,6 +224,7 @@ impl Config {
             log: self.log.clone(),
             audit: self.audit.clone(),
             mail: Mail { smtp_file: None, ..self.mail.clone() },
+            webhooks: self.webhooks,
             changes: self.changes,
         };
         toml::to_string(&written).map_err(|cause| Error::internal(cause.to_string()))
@@ -245,6 +264,8 @@ impl Written {
             ("streams.keep_alive", streams.keep_alive),
             ("streams.buffer_messages", streams.buffer_messages),
             ("streams.buffer_bytes", streams.buffer_bytes),
+            ("webhooks.timeout", self.webhooks.timeout as usize),
+            ("webhooks.per_host", self.webhooks.per_host),
             ("changes.most", self.changes.most as usize),
         ];
         if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
@@ -270,6 +291,7 @@ impl Written {
             log: self.log,
             audit: self.audit,
             mail,
+            webhooks: self.webhooks,
             changes: self.changes,
             clock: self.clock,
             durable: true,

@@ -22,3 +22,4 @@ pub mod mail;
 pub mod policy;
 pub mod progress;
 pub mod telemetry;
+pub mod webhook;

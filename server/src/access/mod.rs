@@ -27,6 +27,7 @@ pub mod trace;
 mod treat;
 mod url;
 pub mod view;
+pub mod webhooks;
 pub mod write;
 
 pub use compile::dry;

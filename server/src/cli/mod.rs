@@ -11,6 +11,7 @@ mod policy;
 mod schema;
 mod serve;
 mod token;
+mod webhook;
 
 use std::{
     io::{self, Write},
@@ -73,6 +74,9 @@ enum Command {
     Audit(audit::Audit),
     /// Print a bearer token for a seat
     Token(token::Token),
+    /// Send what a seat subscribes to to a web address
+    #[command(subcommand)]
+    Webhook(webhook::Webhook),
     /// Print the GraphQL schema: the whole one, or what a seat sees of it
     Schema(schema::Schema),
     /// Check policies, or show what they do
@@ -118,6 +122,7 @@ async fn dispatch(cli: Cli) -> Result<()> {
         Command::Export(export) => export.run(&settings).await,
         Command::Audit(audit) => audit.run(&settings).await,
         Command::Token(token) => token.run(&settings).await,
+        Command::Webhook(webhook) => webhook.run(&settings).await,
         Command::Schema(schema) => schema.run(&settings).await,
         Command::Policy(policy) => policy.run(&settings).await,
     }

@@ -16,7 +16,7 @@ use crate::{
     app::App,
     config::Flags,
     error::{Error, Result},
-    http,
+    http, webhook,
 };
 
 /// An editor writes a file in several steps; the set is read when they are over.
@@ -75,6 +75,10 @@ pub(super) async fn run(app: Arc<App>, listener: TcpListener, greeting: &str) ->
     };
     let (post, told_post) = oneshot::channel();
     tokio::spawn(app.post.clone().keep(told_post));
+    let (deliver, delivering) = {
+        let (deliver, told) = oneshot::channel();
+        (deliver, tokio::spawn(webhook::keep(app.clone(), told)))
+    };
     let (trim, told_to_trim) = oneshot::channel::<()>();
     tokio::spawn(app.gate.clone().keep_changes(app.config.changes, told_to_trim));
     say(greeting)?;
@@ -92,6 +96,10 @@ pub(super) async fn run(app: Arc<App>, listener: TcpListener, greeting: &str) ->
             Ok(())
         }
     };
+    drop(deliver);
+    if time::timeout(FAREWELL, delivering).await.is_err() {
+        tracing::warn!("other hubs must wait for the end of webhook leases");
+    }
     drop((keep, post, trim));
     if time::timeout(FAREWELL, keeping).await.is_err() {
         tracing::warn!("some lines of the access log stay in its journal until the next start");

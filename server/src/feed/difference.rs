@@ -98,9 +98,12 @@ impl Desk {
         let (mut end, mut before) = (found.until.0.min(goal.position), from.position);
         for transaction in found.list.chunk_by(|a, b| a.position == b.position) {
             let Some((position, at)) = transaction.first().map(|row| (row.position.0, row.at)) else { continue };
-            if position > goal.position {
+            // what an operator writes on SQLite may be read as one transaction that goes on beyond the goal: more rows
+            // than were touched are compared, and those show no difference
+            if before >= goal.position {
                 break;
             }
+            let position = position.min(goal.position);
             let own: BTreeSet<Place> =
                 transaction.iter().filter(|row| follows(row.ty)).map(|row| (row.ty, row.key)).collect();
             let moves = |track: &Track| transaction.iter().any(|row| track.decided_by(row.ty));
