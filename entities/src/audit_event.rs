@@ -48,7 +48,7 @@ pub struct Model {
     /// The agreement that decided
     #[field(INT, to = "SharingAgreement")]
     pub agreement_id: Option<Uuid>,
-    /// Why somebody looked, in their words
+    /// Why somebody looked, in their words, or the operator's tool that did
     #[field(INT)]
     pub reason: Option<String>,
     /// Hash of the line before: a line that is taken out or changed breaks the chain

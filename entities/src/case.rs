@@ -5,6 +5,7 @@ use crate::prelude::*;
 #[sea_orm(table_name = "crm_case")]
 #[catalogue(
     name = "Case",
+    owner = "owner",
     scope = Scope { object: "case", product: None, region: Some("region"), customer: Some("customer") },
     membership = Membership {
         name: "suppliedCases",

@@ -3,7 +3,7 @@ use crate::prelude::*;
 /// Message in the conversation of a case.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, Catalogued)]
 #[sea_orm(table_name = "case_message")]
-#[catalogue(name = "CaseMessage")]
+#[catalogue(name = "CaseMessage", owner = "case.owner")]
 pub struct Model {
     /// Key of the message
     #[sea_orm(primary_key, auto_increment = false)]

@@ -5,6 +5,7 @@ use crate::prelude::*;
 #[sea_orm(table_name = "case_product")]
 #[catalogue(
     name = "CaseProduct",
+    owner = "case.owner",
     membership = Membership {
         name: "suppliedLots",
         holder: Holder::Organisation,

@@ -5,6 +5,7 @@ use crate::prelude::*;
 #[sea_orm(table_name = "contact")]
 #[catalogue(
     name = "Contact",
+    owner = "customer.owner",
     membership = Membership {
         name: "consentedContacts",
         holder: Holder::Organisation,

@@ -5,6 +5,7 @@ use crate::prelude::*;
 #[sea_orm(table_name = "customer")]
 #[catalogue(
     name = "Customer",
+    owner = "owner",
     scope = Scope { object: "customer", product: None, region: Some("region"), customer: Some("id") },
     membership = Membership {
         name: "accounts",

@@ -5,7 +5,19 @@ use crate::prelude::*;
 #[sea_orm(table_name = "inventory_position")]
 #[catalogue(
     name = "InventoryPosition",
-    scope = Scope { object: "inventory", product: Some("product"), region: None, customer: None }
+    scope = Scope { object: "inventory", product: Some("product"), region: None, customer: None },
+    // all that is planned for the place, whoever supplies it, but nothing that names a customer who is unknown outside
+    demand = Demand {
+        product: "product_id",
+        place: "unit_id",
+        sum: "sum(b.qty)",
+        from: "demand_bucket b JOIN demand_series s ON s.id = b.series_id \
+               LEFT JOIN customer c ON c.id = s.customer_id AND c.nda_level = 2 \
+               WHERE s.product_id = {product} AND s.ship_to_unit_id = {place} AND c.id IS NULL \
+               AND b.bucket_start >= {today} AND b.bucket_start < {until} \
+               AND b.version_id = (SELECT id FROM forecast_version WHERE status = 'published' \
+               ORDER BY coalesce(published_at, 0) DESC, id DESC LIMIT 1)",
+    }
 )]
 pub struct Model {
     /// Key of the position

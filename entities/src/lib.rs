@@ -4,6 +4,7 @@
 pub mod agreement_field;
 pub mod agreement_scope;
 pub mod audit_event;
+pub mod break_glass;
 pub mod capacity_bucket;
 pub mod case;
 pub mod case_message;
@@ -20,6 +21,7 @@ pub mod demand_signal;
 pub mod exception_item;
 pub mod forecast_version;
 pub mod inventory_position;
+pub mod mail;
 pub mod order_line;
 pub mod org_role;
 pub mod org_unit;
@@ -49,7 +51,7 @@ pub mod prelude {
 
     pub use crate::{
         Decimal, Instant,
-        meta::{Behind, Holder, Membership, Scope, Turn},
+        meta::{Behind, Demand, Holder, Membership, Scope, Turn},
     };
 }
 
@@ -87,4 +89,6 @@ pub static REGISTRY: &[EntityDef] = &[
     consent::Entity::DEF,
     privacy_request::Entity::DEF,
     audit_event::Entity::DEF,
+    break_glass::Entity::DEF,
+    mail::Entity::DEF,
 ];

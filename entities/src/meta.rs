@@ -50,6 +50,8 @@ pub enum Kind {
 pub struct FieldDef {
     pub column: &'static str,
     pub kind: Kind,
+    /// Whole numbers of 64 bits, which GraphQL's `Int` does not hold.
+    pub wide: bool,
     pub optional: bool,
     /// A whole number of 16 bits.
     pub small: bool,
@@ -90,6 +92,18 @@ pub struct Scope {
     pub product: Option<&'static str>,
     pub region: Option<&'static str>,
     pub customer: Option<&'static str>,
+}
+
+/// How much of what a row holds is needed, so that it can be shown as the days for which it lasts.
+#[derive(Clone, Copy, Debug)]
+pub struct Demand {
+    /// The columns that say of what and where; in `from` they are `{product}` and `{place}`.
+    pub product: &'static str,
+    pub place: &'static str,
+    /// What is needed from the day `{today}` until before the day `{until}`: a sum over rows ...
+    pub sum: &'static str,
+    /// ... which are these, in the SQL that both databases read.
+    pub from: &'static str,
 }
 
 /// A set of rows that somebody holds, computed by the database, never stored in a view:
@@ -147,6 +161,9 @@ pub struct EntityDef {
     pub table: &'static str,
     pub doc: &'static str,
     pub scope: Option<Scope>,
+    pub demand: Option<Demand>,
+    /// The path to the person who answers for a row: `customer.owner`.
+    pub owner: Option<&'static str>,
     pub behind: Option<Behind>,
     pub memberships: &'static [Membership],
     /// The hub alone writes its rows, whatever policies say.

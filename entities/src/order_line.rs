@@ -5,6 +5,7 @@ use crate::prelude::*;
 #[sea_orm(table_name = "order_line")]
 #[catalogue(
     name = "OrderLine",
+    owner = "order.owner",
     scope = Scope {
         object: "order",
         product: Some("product"),

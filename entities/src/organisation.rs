@@ -53,6 +53,9 @@ pub struct Model {
     /// Number of the contract under which data on persons in the EU may go to it, wherever it sits
     #[field(INT)]
     pub transfer_contract: Option<String>,
+    /// Address of whoever answers for data on persons, which the law makes public
+    #[field(PUB)]
+    pub privacy_contact: Option<String>,
     /// Whether we work with it at present
     #[field(SHR, one_of = "active suspended")]
     pub status: String,

@@ -1,6 +1,6 @@
 use crate::prelude::*;
 
-/// Role of a person or service account, limited to a unit and a time.
+/// Role of a person or service account, limited to a unit, a time, networks and a budget.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, Catalogued)]
 #[sea_orm(table_name = "role_assignment")]
 #[catalogue(name = "RoleAssignment")]
@@ -24,4 +24,12 @@ pub struct Model {
     /// The first instant without the role: it ends without anyone remembering
     #[field(INT)]
     pub valid_to: Option<Instant>,
+    /// Addresses from which the role can be used, as a list of networks in CIDR notation. Without a list a person
+    /// comes from anywhere, a machine from nowhere
+    #[field(INT)]
+    pub networks: Option<Json>,
+    /// Objects that may be asked for in a minute, as the cost of documents counts them; without a number the hub's
+    /// setting holds
+    #[field(INT)]
+    pub cost_per_minute: Option<i32>,
 }

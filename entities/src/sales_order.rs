@@ -5,6 +5,7 @@ use crate::prelude::*;
 #[sea_orm(table_name = "sales_order")]
 #[catalogue(
     name = "SalesOrder",
+    owner = "owner",
     scope = Scope { object: "order", product: None, region: Some("ship_to_region"), customer: Some("customer") }
 )]
 pub struct Model {

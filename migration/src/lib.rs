@@ -20,6 +20,8 @@ mod m20261122_000011_moments;
 mod m20261122_000012_guard;
 mod m20261122_000013_changes;
 mod m20261122_000014_write_key;
+mod m20261122_000021_limits;
+mod m20261122_000022_break_glass;
 mod table;
 
 pub struct Migrator;
@@ -41,6 +43,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000012_guard::TABLES),
             Box::new(m20261122_000013_changes::Changes),
             Box::new(m20261122_000014_write_key::TABLES),
+            Box::new(m20261122_000021_limits::Limits),
+            Box::new(m20261122_000022_break_glass::BreakGlass),
         ]
     }
 }

@@ -12,12 +12,14 @@ use crate::{
     },
     audit::Audit,
     auth::Tokens,
+    budget::Budgets,
     clock::Clock,
     config::Config,
     error::Result,
     feed,
     graphql::Engine,
     http::Connections,
+    mail::Post,
 };
 
 pub struct App {
@@ -29,6 +31,8 @@ pub struct App {
     pub gate: Arc<Gate>,
     pub graphql: Engine,
     pub audit: Arc<Audit>,
+    pub budgets: Budgets,
+    pub post: Arc<Post>,
     pub connections: Arc<Connections>,
     /// Without one there are no subscriptions.
     pub feed: ArcSwapOption<Box<dyn feed::Source>>,
@@ -50,10 +54,12 @@ impl App {
         let gate = Arc::new(Gate::open(db.clone(), config.policies.clone(), clock.clone()).await?);
         let graphql = Engine::new(keys.seal, &config.limits);
         let audit = Arc::new(Audit::open(db.clone(), clock.clone(), &config.audit, config.journal(&db)).await?);
+        let post = Arc::new(Post::open(db.clone(), clock.clone(), &config.mail)?);
+        let budgets = Budgets::new(&config.limits, clock.clone());
         let connections = Connections::new(config.streams.connections);
         let source: Box<dyn feed::Source> = Box::new(feed::Feed::default());
         let feed = ArcSwapOption::from_pointee(source);
-        Ok(Arc::new(App { config, db, clock, keys, tokens, gate, graphql, audit, connections, feed }))
+        Ok(Arc::new(App { config, db, clock, keys, tokens, gate, graphql, audit, budgets, post, connections, feed }))
     }
 }
 

@@ -12,6 +12,7 @@ use figment::{
     providers::{Format, Serialized, Toml},
     value::{Dict, Map, Value},
 };
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
@@ -19,6 +20,7 @@ use crate::{
     access::connect::DatabaseUrl,
     auth::Ttl,
     error::{Error, Result},
+    mail::SmtpUrl,
 };
 
 /// Every default, once.
@@ -35,15 +37,24 @@ pub struct Config {
     pub connections: usize,
     pub listen: String,
     pub policies: Option<PathBuf>,
+    pub http: Http,
     pub limits: Limits,
     pub streams: Streams,
     pub log: Log,
     pub audit: Audit,
+    pub mail: Mail,
     pub changes: Changes,
     /// For tests: the hub starts at this instant and its clock runs on from there.
     pub clock: Option<Instant>,
     /// Whether a commit on SQLite survives the loss of power; only the demo does without.
     pub durable: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Http {
+    /// Networks of proxies that tell from where a request came.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -55,6 +66,9 @@ pub struct Limits {
     pub aliases: usize,
     pub directives: usize,
     pub cost: u64,
+    pub cost_per_minute: u32,
+    /// Off only to measure and to test: a clock that stands still gives no budget back.
+    pub budgets: bool,
     pub page_size_default: usize,
     pub page_size_max: usize,
     pub plans: usize,
@@ -89,6 +103,19 @@ pub struct Audit {
     pub journal: Option<PathBuf>,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mail {
+    pub from: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub smtp: Option<SmtpUrl>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub smtp_file: Option<PathBuf>,
+    /// Instead of a server: each mail becomes a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub folder: Option<PathBuf>,
+}
+
 /// How much of the change log is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -111,10 +138,12 @@ struct Written {
     policies: Option<PathBuf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     clock: Option<Instant>,
+    http: Http,
     limits: Limits,
     streams: Streams,
     log: Log,
     audit: Audit,
+    mail: Mail,
     changes: Changes,
 }
 
@@ -171,10 +200,12 @@ impl Config {
             listen: self.listen.clone(),
             policies: self.policies.clone(),
             clock: self.clock,
+            http: self.http.clone(),
             limits: self.limits,
             streams: self.streams,
             log: self.log.clone(),
             audit: self.audit.clone(),
+            mail: Mail { smtp_file: None, ..self.mail.clone() },
             changes: self.changes,
         };
         toml::to_string(&written).map_err(|cause| Error::internal(cause.to_string()))
@@ -192,6 +223,14 @@ impl Written {
                 })?
             }
         };
+        let mut mail = self.mail;
+        if let Some(file) = &mail.smtp_file {
+            let text = std::fs::read_to_string(file);
+            let text = text.map_err(|cause| {
+                Error::usage(format!("cannot read `mail.smtp_file` `{}` ({cause})", file.display()))
+            })?;
+            mail.smtp = Some(SmtpUrl::new(&text));
+        }
         let (limits, streams) = (self.limits, self.streams);
         let positive = [
             ("connections", self.connections),
@@ -225,10 +264,12 @@ impl Written {
             connections: self.connections,
             listen: self.listen,
             policies: self.policies,
+            http: self.http,
             limits,
             streams,
             log: self.log,
             audit: self.audit,
+            mail,
             changes: self.changes,
             clock: self.clock,
             durable: true,

@@ -28,8 +28,13 @@ pub enum Error {
     Validation(String),
     #[error("{0}")]
     Cost(String),
-    #[error("{0}")]
-    RateLimited(String),
+    /// Too much in too short a time.
+    #[error("{text}")]
+    RateLimited {
+        text: String,
+        /// In so many seconds it would be taken.
+        retry_after: u64,
+    },
     /// A stream cannot be taken up where it was left.
     #[error("{0}")]
     Gap(String),
@@ -126,7 +131,7 @@ impl Error {
             Error::Parse(_) => Code::GraphqlParseFailed,
             Error::Validation(_) => Code::GraphqlValidationFailed,
             Error::Cost(_) => Code::CostLimitExceeded,
-            Error::RateLimited(_) => Code::RateLimited,
+            Error::RateLimited { .. } => Code::RateLimited,
             Error::Gap(_) => Code::Gap,
             Error::Unavailable(_) | Error::Unlogged(_) | Error::Internal(_) => Code::Internal,
         }
@@ -143,7 +148,7 @@ impl Error {
             | Error::Parse(text)
             | Error::Validation(text)
             | Error::Cost(text)
-            | Error::RateLimited(text)
+            | Error::RateLimited { text, .. }
             | Error::Gap(text) => text,
             Error::Unavailable(_) => "the hub cannot reach its database, try again in a moment",
             Error::Unlogged(_) => "the hub cannot write its access log, try again in a moment",
@@ -151,6 +156,15 @@ impl Error {
                 "internal error, tell the operator the request id"
             }
         }
+    }
+
+    /// What a client finds beside the message.
+    pub fn extensions(&self) -> serde_json::Value {
+        let mut extensions = serde_json::json!({ "code": self.code().as_str() });
+        if let Error::RateLimited { retry_after, .. } = self {
+            extensions["retryAfter"] = (*retry_after).into();
+        }
+        extensions
     }
 
     /// The exit code of a command that ended with this error.

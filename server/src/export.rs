@@ -1,6 +1,6 @@
 //! `entente export TYPE --as SEAT`: the rows that a seat sees, as CSV. It reads through the seat's view as
-//! a query does, page by page, and asks for the view anew at each page: what is withdrawn while a long
-//! export runs is not in the pages that follow.
+//! a query does, page by page, and asks at each page whether the view still holds: what is withdrawn while a long
+//! export runs is not in the pages that follow. Of what a seat reads, policies on `export` say what it may take along.
 
 use std::{
     io::{self, Write},
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::{
     access::{
-        Caller, View,
+        Caller, Origin, View,
         read::{Arg, Cell, Rows},
         roster,
         select::{Binding, Select, day_of},
@@ -92,10 +92,11 @@ pub async fn run(app: &App, args: &Args, out: &mut impl Write) -> Result<()> {
 async fn write(app: &App, args: &Args, out: &mut impl Write) -> std::result::Result<(), End> {
     let now = app.clock.now();
     let (seat, principal) = roster::resolve(&app.db, &args.seat, now).await?;
-    let caller = Caller { seat: Arc::new(seat), principal, expires: Instant(i64::MAX), place: None };
+    let caller =
+        Caller { seat: Arc::new(seat), principal, expires: Instant(i64::MAX), place: None, origin: Origin::Here };
     let codec = app.graphql.codec(caller.seat.organisation);
-    let mut view = app.gate.view(&caller, now).await?;
-    let ty = type_named(&view, &args.ty)?;
+    let ty = type_named(&*app.gate.view(&caller, now).await?, &args.ty)?;
+    let mut view = app.gate.export_view(&caller, ty, now).await?;
     let columns = columns(&view, ty);
 
     let mut sheet = csv::Writer::from_writer(out);
@@ -108,7 +109,7 @@ async fn write(app: &App, args: &Args, out: &mut impl Write) -> std::result::Res
         }
         let Page { rows, at, version, reads } = page(app, &view, (&caller, &codec), ty, &columns, last).await?;
         if version != view.version {
-            view = app.gate.fresh_view(&caller, app.clock.now()).await?;
+            view = app.gate.export_view(&caller, ty, app.clock.now()).await?;
             continue;
         }
         // before the page goes out; one that only tells the end says nothing
@@ -127,7 +128,10 @@ async fn write(app: &App, args: &Args, out: &mut impl Write) -> std::result::Res
             return Ok(sheet.flush()?);
         }
         last = rows.id(rows.len() - 1, at[columns.len()]);
-        view = app.gate.view(&caller, app.clock.now()).await?;
+        let now = app.clock.now();
+        if !app.gate.lasts(&view, now) {
+            view = app.gate.export_view(&caller, ty, now).await?;
+        }
     }
 }
 

@@ -31,6 +31,11 @@ impl Progress {
         Progress::styled(ProgressBar::new(total), "{msg:40} {wide_bar} {human_pos}/{human_len}")
     }
 
+    /// For whom nobody watches.
+    pub fn unseen() -> Self {
+        Progress(ProgressBar::hidden())
+    }
+
     fn styled(bar: ProgressBar, template: &str) -> Self {
         // the templates are ours; should one be wrong, the plain bar does as well
         if let Ok(style) = ProgressStyle::with_template(template) {

@@ -25,7 +25,9 @@ impl Shape {
     }
 
     fn list(&self, ty: &str, of: &str) -> Vec<&Json> {
-        self.0[ty][of].as_array().into_iter().flatten().collect()
+        // the operator's tools are no rows
+        let tool = |item: &&Json| ty == "Query" && ["policies", "auditVerify"].iter().any(|tool| item["name"] == *tool);
+        self.0[ty][of].as_array().into_iter().flatten().filter(|item| !tool(item)).collect()
     }
 
     fn is_leaf(&self, ty: &str) -> bool {
@@ -400,6 +402,7 @@ impl<'a> Draw<'a> {
                     let named = match field.kind {
                         Kind::Id => "ID",
                         Kind::Text => "String",
+                        Kind::Int if field.wide => "Long",
                         Kind::Int => "Int",
                         Kind::Bool => "Boolean",
                         Kind::Decimal => "Decimal",

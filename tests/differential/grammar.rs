@@ -25,6 +25,9 @@ pub const SUBJECTS: &[&str] = &[
     "Principal",
     "SupplyCommitment",
 ];
+/// Those that say who stands behind their numbers, and what sums of them are grouped by.
+const GRIDS: &[(&str, &str)] =
+    &[("DemandBucket", "series.region bucketStart.month"), ("OrderLine", "order.shipToRegion product.family")];
 const KINDS: &[&str] = &["internal", "supplier", "distributor", "logistics"];
 const MOVES: &[&str] =
     &["0ms", "1ms", "-1ms", "7d", "-7d", "30d", "-30d", "1h", "-90m", "1d2h3m4s5ms", "-183d", "546d", "60d"];
@@ -60,7 +63,7 @@ impl Grammar<'_> {
 
     fn policy(&mut self, number: usize, subjects: &[&str]) -> String {
         let permit = self.chance(0.72);
-        let mut texts = false;
+        let (mut texts, mut stock, mut plain) = (false, false, false);
         let mut text = format!("@id(\"random.{number}\")\n@doc(\"random\")\n");
         if permit {
             match self.rng.gen_range(0..100) {
@@ -76,11 +79,15 @@ impl Grammar<'_> {
                 23..=30 => text += &format!("@treatment(\"band:{}\")\n", self.pick(&["5", "1", "0.5", "100"])),
                 31..=46 => text += "@treatment(\"agreement\")\n",
                 47..=48 => text += "@treatment(\"hidden\")\n",
+                55..=60 => {
+                    stock = true;
+                    text += &format!("@treatment(\"days_of_supply:{}\")\n", self.pick(&["7", "28", "364"]));
+                }
                 49..=54 => {
                     texts = true;
                     text += "@treatment(\"pseudonym\")\n";
                 }
-                _ => {}
+                _ => plain = true,
             }
         }
         let principal = match self.rng.gen_range(0..6) {
@@ -90,9 +97,15 @@ impl Grammar<'_> {
             _ => "principal".to_string(),
         };
         let (action, resource, condition) = if self.chance(0.8) {
-            let of = ty(self.pick(subjects));
+            let of = ty(if stock { "InventoryPosition" } else { self.pick(subjects) });
             let condition = self.condition(of, 2);
             let action = if texts { self.texts_of(of) } else { self.action(of) };
+            // sums show no row
+            if let Some((_, by)) = GRIDS.iter().find(|(name, _)| plain && *name == of.name)
+                && self.chance(0.3)
+            {
+                text += &format!("@treatment(\"aggregate_only:2,0.9\")\n@by(\"{by}\")\n");
+            }
             (action, format!("resource is {}", of.name), condition)
         } else {
             let (one, two) = (ty(self.pick(subjects)), ty(self.pick(subjects)));

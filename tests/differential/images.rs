@@ -14,7 +14,7 @@ use entities::Instant;
 use rand::{Rng, rngs::StdRng};
 
 use super::{
-    reference::{Asker, SECRET, treated},
+    reference::{Asker, SECRET},
     verdict::Exam,
     world::World,
 };
@@ -37,8 +37,9 @@ impl Exam<'_> {
     pub async fn in_memory(&self) -> Option<String> {
         let cases = cases(self.view, self.asker, self.world);
         let given = self.gate.decide(self.asker.now, &cases).await.unwrap();
-        let right = self.verdict.0.iter().flatten();
-        for (case, (shown, allowed)) in cases.iter().zip(given.into_iter().zip(right)) {
+        let known = self.gate.learn(self.asker.now, &cases).await.unwrap();
+        let right = self.verdict.0.iter().flat_map(|rows| rows.iter().enumerate());
+        for (case, (shown, (row, allowed))) in cases.iter().zip(given.into_iter().zip(right)) {
             let (ty, view) = (CATALOGUE.ty(case.ty), self.view.of(case.ty));
             let seen = allowed.iter().any(Option::is_some);
             let Some(shown) = shown else {
@@ -50,9 +51,9 @@ impl Exam<'_> {
             if !seen {
                 return Some(format!("{} is there, Cedar hides {:?}\n{:?}", ty.name, case.row, view.row));
             }
-            let values = case.values(&shown, SECRET);
+            let values = case.values(&known, &shown, SECRET);
             for (i, field) in ty.fields.iter().enumerate().skip(1) {
-                let right = treated(allowed[i], &case.row[i]);
+                let right = self.right(case.ty, row, i);
                 if shown[i] != allowed[i] || values[i] != right {
                     return Some(format!(
                         "{}.{} is {:?} = {:?}, Cedar says {:?} = {right:?} of {:?}\n{:?}",

@@ -49,7 +49,8 @@ impl Law {
     pub fn new(rules: &Rules) -> Self {
         let set = |policies: Vec<Policy>| PolicySet::from_policies(policies).expect("ids differ");
         let of = |keep: &dyn Fn(&entente::policy::Rule) -> bool| -> Vec<Policy> {
-            rules.all.iter().filter(|r| keep(r)).map(|r| r.policy.clone()).collect()
+            // nobody in these worlds has opened what the glass hides
+            rules.all.iter().filter(|r| !r.glass && keep(r)).map(|r| r.policy.clone()).collect()
         };
         let forbids = of(&|r| r.policy.effect() == Effect::Forbid);
         let mut levels: Vec<Treatment> = Vec::new();
@@ -84,18 +85,20 @@ fn fullness(shown: Treatment) -> (u8, i64) {
         Treatment::EmailMask => (1, 0),
         Treatment::Prefix(n) => (2, -i64::from(n)),
         Treatment::Band(width) => (3, width),
-        Treatment::Pseudonym => (4, 0),
-        Treatment::Aggregate(_) => (5, 0),
+        Treatment::DaysOfSupply(days) => (4, -i64::from(days)),
+        Treatment::Pseudonym => (5, 0),
+        Treatment::Aggregate(_) => (6, 0),
     }
 }
 
-fn fits(shown: Treatment, field: &Field) -> bool {
+fn fits(shown: Treatment, ty: &Type, field: &Field) -> bool {
     match shown {
         Treatment::Full => true,
         Treatment::EmailMask | Treatment::Prefix(_) | Treatment::Pseudonym => {
             field.kind == Kind::Text && field.one_of.is_empty()
         }
         Treatment::Band(_) => field.kind == Kind::Int || field.kind == Kind::Decimal,
+        Treatment::DaysOfSupply(_) => ty.name == "InventoryPosition" && field.kind == Kind::Decimal,
         // in no row
         Treatment::Aggregate(_) => false,
     }
@@ -142,7 +145,7 @@ impl<'w> Court<'w> {
             return Some(Treatment::Full);
         }
         let mut best = None;
-        for (level, set) in law.usual.iter().filter(|(level, _)| fits(*level, field)) {
+        for (level, set) in law.usual.iter().filter(|(level, _)| fits(*level, row.ty, field)) {
             if self.allowed(set, &request, None) {
                 best = Some(*level);
                 break;
@@ -151,7 +154,7 @@ impl<'w> Court<'w> {
         if best != Some(Treatment::Full) && !self.under.is_empty() && self.allowed(&law.open, &request, None) {
             for i in 0..self.under.len() {
                 let agreed = self.agreed(self.under[i].0, row.ty, field);
-                let Some(level) = agreed.filter(|level| fits(*level, field)) else { continue };
+                let Some(level) = agreed.filter(|level| fits(*level, row.ty, field)) else { continue };
                 if best.is_none_or(|b| fullness(level) < fullness(b)) && self.allowed(&law.agreed, &request, Some(i)) {
                     best = Some(level);
                 }
@@ -305,10 +308,15 @@ fn attribute(field: &Field, value: &Value) -> Option<RestrictedExpression> {
     })
 }
 
-/// The value as a treatment leaves it.
-pub fn treated(shown: Option<Treatment>, value: &Value) -> Value {
+/// The value of a row's field as a treatment leaves it.
+pub fn treated(shown: Option<Treatment>, world: &World, row: Record<'_>, field: usize, now: Instant) -> Value {
+    let value = &row.row[field];
     let (Some(shown), false) = (shown, value.is_null()) else { return Value::Null };
     match (shown, value) {
+        (Treatment::DaysOfSupply(days), Value::Decimal(Decimal(there))) => match need(world, row, days, now) {
+            ..=0 => Value::Null,
+            need => Decimal::from_int(((there.max(&0) * i64::from(days)) / need).min(i64::from(days))).into(),
+        },
         (Treatment::Full, _) => value.clone(),
         (Treatment::Prefix(n), Value::Text(text)) => text.chars().take(n as usize).collect::<String>().into(),
         // an address without anything before its `@` is none
@@ -329,4 +337,29 @@ pub fn treated(shown: Option<Treatment>, value: &Value) -> Value {
         }
         other => panic!("{other:?} does not fit"),
     }
+}
+
+/// What is planned for the product in the place of this stock from today on, in so many days.
+fn need(world: &World, stock: Record<'_>, days: u32, now: Instant) -> i64 {
+    let published = world.all("ForecastVersion").filter(|run| run.is("status", "published"));
+    let Some(run) = published.max_by_key(|run| (run.at("published_at").unwrap_or_default(), run.key())) else {
+        return 0;
+    };
+    let today = now.utc().date_naive();
+    let needed = |bucket: Record<'_>| {
+        let ahead = (bucket.on("bucket_start").expect("a day") - today).num_days();
+        let series = world.all("DemandSeries").find(|series| Some(series.key()) == bucket.id("series_id"));
+        let series = series.expect("its series");
+        let customer = world.all("Customer").find(|customer| Some(customer.key()) == series.id("customer_id"));
+        bucket.id("version_id") == Some(run.key())
+            && (0..i64::from(days)).contains(&ahead)
+            && series.id("product_id") == stock.id("product_id")
+            && series.id("ship_to_unit_id") == stock.id("unit_id")
+            && customer.is_none_or(|customer| *customer.get("nda_level") != Value::Int(2))
+    };
+    let quantity = |bucket: Record<'_>| match bucket.get("qty") {
+        Value::Decimal(qty) => qty.0,
+        other => panic!("{other:?} is no quantity"),
+    };
+    world.all("DemandBucket").filter(|bucket| needed(*bucket)).map(quantity).sum()
 }

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{
     reference::{Asker, Court, SECRET, treated},
-    world::World,
+    world::{Record, World},
 };
 
 /// By type, row and field.
@@ -107,6 +107,12 @@ impl Exam<'_> {
 
     fn value(&self, ty: TypeId, row: usize, field: usize) -> &Value {
         &self.world.rows[ty.0][row][field]
+    }
+
+    /// The value as it must be shown.
+    pub fn right(&self, ty: TypeId, row: usize, field: usize) -> Value {
+        let record = Record { ty: CATALOGUE.ty(ty), row: &self.world.rows[ty.0][row] };
+        treated(self.verdict.0[ty.0][row][field], self.world, record, field, self.asker.now)
     }
 
     async fn run(&self, statement: &Statement, slots: &[Arg]) -> Rows {
@@ -212,7 +218,7 @@ impl Exam<'_> {
             let Some(at) = at else { continue };
             for (i, field) in place.ty.fields.iter().enumerate().skip(1) {
                 let allowed = self.verdict.0[place.ty.id.0][at][i];
-                let right = treated(allowed, self.value(place.ty.id, at, i));
+                let right = self.right(place.ty.id, at, i);
                 let given = value(field, rows.cell(r, place.columns[i] + offset));
                 let here = || format!("{}.{} of {:?}", place.ty.name, field.name, self.world.rows[place.ty.id.0][at]);
                 if given != right {
@@ -290,7 +296,7 @@ impl Exam<'_> {
             };
             select.keep(condition);
             let right = visible.iter().filter(|row| {
-                let value = treated(self.verdict.0[ty.id.0][**row][i], self.value(ty.id, **row, i));
+                let value = self.right(ty.id, **row, i);
                 match (leads, value) {
                     (Some(to), Value::Id(key)) => {
                         let target = self.keys(to).iter().position(|k| *k == key).expect("what is pointed at");

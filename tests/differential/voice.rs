@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use entente::{
-    access::{Caller, View, roster},
+    access::{Caller, Origin, View, roster},
     app::App,
     graphql::{self, Request},
 };
@@ -27,7 +27,8 @@ impl Voice {
         let app = hub.app().clone();
         let resolved = roster::resolve(&app.db, seat, app.clock.now()).await;
         let (held, principal) = resolved.unwrap_or_else(|error| panic!("{error}"));
-        let caller = Caller { seat: Arc::new(held), principal, expires: Instant(i64::MAX), place: None };
+        let caller =
+            Caller { seat: Arc::new(held), principal, expires: Instant(i64::MAX), place: None, origin: Origin::Here };
         Voice { app, seat: seat.to_string(), caller }
     }
 

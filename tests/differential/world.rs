@@ -200,11 +200,18 @@ impl World {
                 Some(if rng.gen_bool(0.5) { field.name.clone().into() } else { field.column.into() })
             }
             ("AgreementField", "treatment") if rng.gen_bool(0.8) => {
-                one(rng, &["full", "prefix", "email_mask", "band", "pseudonym"])
+                one(rng, &["full", "prefix", "email_mask", "band", "days_of_supply", "pseudonym", "aggregate_only"])
             }
-            ("AgreementField", "param") => one(rng, &["2", "5", "1", "0.5", "10"]),
+            ("AgreementField", "param") => one(rng, &["2", "5", "1", "0.5", "10", "7", "28", "3,0.8"]),
             ("PartnerProduct", "role") if rng.gen_bool(0.7) => Some("supplies".into()),
             ("OrderLine" | "CaseProduct", "lot_no") => one(rng, &["L1", "L2"]),
+            // one product in one place, so that there is a demand for what lies there
+            ("ForecastVersion", "status") if rng.gen_bool(0.5) => Some("published".into()),
+            ("InventoryPosition" | "DemandSeries", "product_id" | "unit_id" | "ship_to_unit_id")
+                if field.to.is_some() && rng.gen_bool(0.7) =>
+            {
+                Some(self.rows[field.to?.0].first()?[0].clone())
+            }
             ("Consent", "status") if rng.gen_bool(0.7) => Some("given".into()),
             ("Consent", "purpose") if rng.gen_bool(0.8) => one(rng, &["marketing_email", "partner_contact"]),
             ("Consent", "withdrawn_at") if rng.gen_bool(0.7) => Some(Value::Null),

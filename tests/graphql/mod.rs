@@ -10,12 +10,13 @@ mod limits;
 mod nodes;
 mod pages;
 mod rows;
+mod tools;
 mod variables;
 mod viewer;
 
 use crate::harness::tests;
 
-tests!(aggregates, documents, filters, freshness, introspection, limits, nodes, pages, variables, viewer);
+tests!(aggregates, documents, filters, freshness, introspection, limits, nodes, pages, tools, variables, viewer);
 
 const ADMIN: &str = "nordwind/admin";
 const PLANNER: &str = "nordwind/planner";

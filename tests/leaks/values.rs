@@ -133,6 +133,21 @@ const DECIDES: &[(&str, &[&str])] = &[
             "SalesOrder.soldBy",
         ],
     ),
+    (
+        "how long stock lasts, by what is planned for its place",
+        &["DemandBucket.qty", "DemandSeries.shipToUnit", "ForecastVersion.publishedAt"],
+    ),
+    (
+        "a field that somebody has opened (R20)",
+        &[
+            "BreakGlass.endsAt",
+            "BreakGlass.field",
+            "BreakGlass.objectId",
+            "BreakGlass.objectType",
+            "BreakGlass.openedAt",
+            "BreakGlass.principal",
+        ],
+    ),
     ("marketing sees what its promotions did", &["DemandSignal.kind"]),
     (
         "signals about a customer under NDA or a product under embargo",
@@ -237,9 +252,13 @@ fn read_by(view: &View) -> (Read, BTreeSet<&'static str>) {
             walk(ty, p, &mut read, &mut sets);
         }
     }
-    for set in &sets {
-        let (_, membership) = CATALOGUE.membership(set).unwrap();
-        let words: HashSet<&str> = membership.sql.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
+    let lasts = |ty: &&Type| {
+        let mut shown = view.of(ty.id).fields.iter().flat_map(|field| &field.levels);
+        shown.any(|(_, shown)| matches!(shown, Treatment::DaysOfSupply(_)))
+    };
+    let demands = CATALOGUE.types.iter().filter(lasts).filter_map(|ty| Some(ty.demand?.from));
+    for sql in sets.iter().map(|set| CATALOGUE.membership(set).unwrap().1.sql).chain(demands) {
+        let words: HashSet<&str> = sql.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
         for ty in CATALOGUE.types.iter().filter(|t| words.contains(t.table)) {
             read.extend(
                 ty.fields.iter().enumerate().filter(|(_, f)| words.contains(f.column)).map(|(i, _)| (ty.id, i)),
@@ -440,8 +459,8 @@ async fn what_a_treatment_takes_away_moves_nothing(hub: Hub) {
                 let at = if dialect == Dialect::Sqlite { "instr" } else { "strpos" };
                 let value = match shown {
                     Treatment::Full | Treatment::Aggregate(_) => c.clone(),
-                    // each value has its own
-                    Treatment::Pseudonym => continue,
+                    // each value has its own; what lasts as long, `rules::stock` tries
+                    Treatment::Pseudonym | Treatment::DaysOfSupply(_) => continue,
                     Treatment::Prefix(n) => format!("substr({c}, 1, {n}) || 'zz'"),
                     Treatment::EmailMask => format!("substr({c}, 1, 1) || 'zz' || substr({c}, {at}({c}, '@'))"),
                     Treatment::Band(width) => {

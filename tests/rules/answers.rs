@@ -84,11 +84,8 @@ async fn nobody_answers_for_another(hub: Hub) {
     // and C's row under the id that A's hub would give it
     let key = "SELECT $id FROM supply_commitment WHERE supplier_id = (SELECT id FROM organisation WHERE slug = 'ceram-motors')";
     let key = key_of(&hub, key).await;
-    let app = hub.app();
-    let codec = app.graphql.codec(organisation(&hub, "aqua-seals").await);
-    let ty = entente::catalogue::CATALOGUE.by_name("SupplyCommitment").unwrap().id;
     let mut input = change(&theirs, "1");
-    input["id"] = json!(codec.id(ty, key));
+    input["id"] = own_id(&hub, "SupplyCommitment", key).await;
     answers.push(refused(&hub, AQUA, "updateSupplyCommitment", input).await);
     assert!(answers.iter().all(|answer| answer == &answers[0] && answer.0 == "NOT_FOUND"), "{answers:?}");
     for seat in [AQUA_MACHINE, BERGMANN, "nordwind/planner", "nordwind/admin"] {
@@ -96,6 +93,12 @@ async fn nobody_answers_for_another(hub: Hub) {
         absent(&hub, seat, "createSupplyCommitment").await;
     }
     assert_eq!(hub.number("SELECT count(*) FROM supply_commitment WHERE row_version > 1").await, 0);
+}
+
+/// The id that A would have for the row, if it saw it.
+async fn own_id(hub: &Hub, ty: &str, key: uuid::Uuid) -> Value {
+    let codec = hub.app().graphql.codec(organisation(hub, "aqua-seals").await);
+    json!(codec.id(entente::catalogue::CATALOGUE.by_name(ty).unwrap().id, key))
 }
 
 async fn organisation(hub: &Hub, slug: &str) -> uuid::Uuid {
@@ -183,10 +186,16 @@ async fn a_new_answer_is_given(hub: Hub) {
     let (code, message) = refused(&hub, AQUA, "createSupplyCommitment", input.clone()).await;
     assert_eq!(code, "CONFLICT", "{message}");
     // not for a series that it does not see, and not for another
-    let theirs = answer_series(&hub, CERAM).await;
-    let mut foreign = input.clone();
-    foreign["series"] = theirs;
-    assert_eq!(refused(&hub, AQUA, "createSupplyCommitment", foreign).await.0, "NOT_FOUND");
+    let key = "SELECT $id FROM demand_series WHERE supplier_id = (SELECT id FROM organisation WHERE slug = 'ceram-motors') LIMIT 1";
+    let hidden = own_id(&hub, "DemandSeries", key_of(&hub, key).await).await;
+    let mut answers = Vec::new();
+    for series in [answer_series(&hub, CERAM).await, hidden, json!("DemandSeries_AAAAAAAAAAAAAAAAAAAAAA")] {
+        let mut foreign = input.clone();
+        foreign["series"] = series;
+        answers.push(refused(&hub, AQUA, "createSupplyCommitment", foreign).await);
+    }
+    let unknown = ("NOT_FOUND".to_owned(), "`series` names no DemandSeries that you can see".to_owned());
+    assert!(answers.iter().all(|answer| *answer == unknown), "{answers:?}");
 }
 
 async fn answer_series(hub: &Hub, seat: &str) -> Value {

@@ -121,10 +121,8 @@ async fn a_deputy_is_told_no_sums(hub: Hub) {
     let sums = "{ demandBucketAggregate { count } }";
     let marketing = "bergmann/partner_marketing";
     assert!(hub.query(marketing, sums).await.json().get("errors").is_none());
-    let id = format!(
-        "(SELECT r.principal_id FROM role_assignment r JOIN principal p ON p.id = r.principal_id \
-          JOIN organisation o ON o.id = p.organisation_id WHERE o.slug = 'bergmann' AND r.role = 'partner_marketing')"
-    );
+    let id = "(SELECT r.principal_id FROM role_assignment r JOIN principal p ON p.id = r.principal_id \
+              JOIN organisation o ON o.id = p.organisation_id WHERE o.slug = 'bergmann' AND r.role = 'partner_marketing')";
     hub.sql(&format!(
         "UPDATE delegation SET object_types = '[\"DemandBucket\", \"DemandSeries\"]', from_principal_id = {id}"
     ))

@@ -7,12 +7,15 @@ mod customers;
 mod demand;
 mod deputies;
 mod embargo;
+mod glass;
 mod groups;
+mod machines;
 mod moments;
 mod nda;
 mod orders;
 mod organisations;
 mod persons;
+mod stock;
 
 use serde_json::Value;
 
@@ -40,12 +43,15 @@ pub fn tests() -> Vec<Test> {
         demand::tests(),
         deputies::tests(),
         embargo::tests(),
+        glass::tests(),
         groups::tests(),
+        machines::tests(),
         moments::tests(),
         nda::tests(),
         orders::tests(),
         organisations::tests(),
         persons::tests(),
+        stock::tests(),
     ]
     .into_iter()
     .flatten()

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use entente::access::{Caller, roster::resolve};
+use entente::access::{Caller, Origin, roster::resolve};
 use entities::Instant;
 use serde_json::Value;
 
@@ -25,7 +25,7 @@ tests! {
 
 async fn caller(hub: &Hub, seat: &str) -> Caller {
     let (seat, principal) = resolve(hub.db(), seat, hub.clock().now()).await.unwrap();
-    Caller { seat: Arc::new(seat), principal, expires: Instant(i64::MAX), place: None }
+    Caller { seat: Arc::new(seat), principal, expires: Instant(i64::MAX), place: None, origin: Origin::Here }
 }
 
 async fn next(hub: &Hub, seat: &str) -> Option<Instant> {

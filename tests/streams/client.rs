@@ -79,13 +79,16 @@ impl Socket {
 
     /// The next message, as it came.
     pub async fn text(&mut self) -> String {
-        loop {
-            match soon("a message", self.0.next()).await {
-                Some(Ok(Message::Text(text))) => return text.to_string(),
-                Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                other => panic!("no message: {other:?}"),
+        let heard = async {
+            loop {
+                match self.0.next().await {
+                    Some(Ok(Message::Text(text))) => return text.to_string(),
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                    other => panic!("no message: {other:?}"),
+                }
             }
-        }
+        };
+        soon("a message", heard).await
     }
 
     pub async fn hear(&mut self) -> Value {
@@ -95,14 +98,17 @@ impl Socket {
 
     /// Until it is closed, past messages that come before.
     pub async fn closed(&mut self) -> (u16, String) {
-        loop {
-            match soon("a close", self.0.next()).await {
-                Some(Ok(Message::Close(Some(frame)))) => return (frame.code.into(), frame.reason.to_string()),
-                Some(Ok(Message::Close(None))) => panic!("closed without a code"),
-                Some(Ok(_)) => {}
-                other => panic!("no close: {other:?}"),
+        let closed = async {
+            loop {
+                match self.0.next().await {
+                    Some(Ok(Message::Close(Some(frame)))) => return (frame.code.into(), frame.reason.to_string()),
+                    Some(Ok(Message::Close(None))) => panic!("closed without a code"),
+                    Some(Ok(_)) => {}
+                    other => panic!("no close: {other:?}"),
+                }
             }
-        }
+        };
+        soon("a close", closed).await
     }
 
     /// It is open, and listens.

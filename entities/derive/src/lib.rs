@@ -29,7 +29,8 @@ fn expand(input: &DeriveInput) -> syn::Result<Tokens> {
     let table =
         table.ok_or_else(|| syn::Error::new_spanned(&input.ident, "`#[sea_orm(table_name = …)]` is missing"))?;
 
-    let (mut name, mut plural, mut scope, mut behind, mut closed) = (None, None, None, None, false);
+    let (mut name, mut plural, mut scope, mut demand, mut owner) = (None, None, None, None, None);
+    let (mut behind, mut closed) = (None, false);
     let mut memberships = Vec::new();
     for attr in input.attrs.iter().filter(|a| a.path().is_ident("catalogue")) {
         attr.parse_nested_meta(|meta| {
@@ -38,8 +39,12 @@ fn expand(input: &DeriveInput) -> syn::Result<Tokens> {
                 name = Some(value()?);
             } else if meta.path.is_ident("plural") {
                 plural = Some(value()?);
+            } else if meta.path.is_ident("owner") {
+                owner = Some(value()?);
             } else if meta.path.is_ident("scope") {
                 scope = Some(meta.value()?.parse::<Expr>()?);
+            } else if meta.path.is_ident("demand") {
+                demand = Some(meta.value()?.parse::<Expr>()?);
             } else if meta.path.is_ident("behind") {
                 behind = Some(meta.value()?.parse::<Expr>()?);
             } else if meta.path.is_ident("membership") {
@@ -47,7 +52,9 @@ fn expand(input: &DeriveInput) -> syn::Result<Tokens> {
             } else if meta.path.is_ident("closed") {
                 closed = true;
             } else {
-                return Err(meta.error("expected `name`, `plural`, `scope`, `behind`, `membership` or `closed`"));
+                return Err(meta.error(
+                    "expected `name`, `plural`, `owner`, `scope`, `behind`, `demand`, `membership` or `closed`",
+                ));
             }
             Ok(())
         })?;
@@ -55,6 +62,8 @@ fn expand(input: &DeriveInput) -> syn::Result<Tokens> {
     let name = name.ok_or_else(|| syn::Error::new_spanned(&input.ident, "`#[catalogue(name = …)]` is missing"))?;
     let plural = plural.unwrap_or_else(|| LitStr::new(&format!("{}s", lower_first(&name.value())), name.span()));
     let scope = scope.map_or(quote!(None), |s| quote!(Some(#s)));
+    let demand = demand.map_or(quote!(None), |d| quote!(Some(#d)));
+    let owner = owner.map_or(quote!(None), |o| quote!(Some(#o)));
     let behind = behind.map_or(quote!(None), |b| quote!(Some(#b)));
     let doc = doc(&input.attrs);
     let fields = data.fields.iter().map(field).collect::<syn::Result<Vec<_>>>()?;
@@ -67,6 +76,8 @@ fn expand(input: &DeriveInput) -> syn::Result<Tokens> {
                 table: #table,
                 doc: #doc,
                 scope: #scope,
+                demand: #demand,
+                owner: #owner,
                 behind: #behind,
                 memberships: &[#(#memberships),*],
                 closed: #closed,
@@ -85,7 +96,7 @@ fn expand(input: &DeriveInput) -> syn::Result<Tokens> {
 fn field(field: &syn::Field) -> syn::Result<Tokens> {
     let ident = field.ident.as_ref().ok_or_else(|| syn::Error::new_spanned(field, "fields have names"))?;
     let column = ident.to_string();
-    let (kind, optional) = kind(&field.ty)?;
+    let (kind, wide, optional) = kind(&field.ty)?;
     let small = {
         let ty = &field.ty;
         quote!(#ty).to_string().contains("i16")
@@ -150,6 +161,7 @@ fn field(field: &syn::Field) -> syn::Result<Tokens> {
         crate::meta::FieldDef {
             column: #column,
             kind: crate::meta::Kind::#kind,
+            wide: #wide,
             optional: #optional,
             small: #small,
             class: crate::meta::Class::#class,
@@ -165,14 +177,16 @@ fn field(field: &syn::Field) -> syn::Result<Tokens> {
     })
 }
 
-fn kind(ty: &Type) -> syn::Result<(Ident, bool)> {
+/// The kind, whether it is the wider one of two, and whether it is optional.
+fn kind(ty: &Type) -> syn::Result<(Ident, bool, bool)> {
     let Type::Path(path) = ty else { return Err(syn::Error::new_spanned(ty, "unsupported type")) };
     let Some(last) = path.path.segments.last() else { return Err(syn::Error::new_spanned(ty, "unsupported type")) };
     if last.ident == "Option" {
         if let syn::PathArguments::AngleBracketed(args) = &last.arguments
             && let Some(syn::GenericArgument::Type(inner)) = args.args.first()
         {
-            return Ok((kind(inner)?.0, true));
+            let (kind, wide, _) = kind(inner)?;
+            return Ok((kind, wide, true));
         }
         return Err(syn::Error::new_spanned(ty, "unsupported type"));
     }
@@ -187,7 +201,7 @@ fn kind(ty: &Type) -> syn::Result<(Ident, bool)> {
         "Json" => "Json",
         other => return Err(syn::Error::new_spanned(ty, format!("`{other}` is not a kind of field; see meta::Kind"))),
     };
-    Ok((Ident::new(kind, last.ident.span()), false))
+    Ok((Ident::new(kind, last.ident.span()), last.ident == "i64", false))
 }
 
 fn doc(attrs: &[Attribute]) -> String {

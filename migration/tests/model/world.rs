@@ -174,6 +174,7 @@ async fn organisation(db: &DatabaseConnection, slug: &str, kind: &str, parent_id
             risk_rating: text("low"),
             nda_ref: text("NDA-1"),
             transfer_contract: text("SCC-1"),
+            privacy_contact: text("privacy@host.example"),
             status: "active".into(),
             created_at: now(),
         }
@@ -226,6 +227,8 @@ async fn role(db: &DatabaseConnection, who: Uuid, role: &str, scope_unit_id: Opt
             scope_unit_id,
             valid_from: day("2025-01-01"),
             valid_to,
+            networks: Some(json!(["203.0.113.0/24"])),
+            cost_per_minute: Some(2_000),
         }
     );
 }
@@ -613,6 +616,31 @@ async fn agreements(db: &DatabaseConnection, who: [Uuid; 3], signed: [Uuid; 2], 
             }
         );
     }
+    keep!(
+        db,
+        break_glass {
+            principal_id: signed[0],
+            object_type: "Contact".into(),
+            object_id: customer,
+            field: "phone".into(),
+            reason: "delivery lost".into(),
+            opened_at: now(),
+            ends_at: day("2026-07-08"),
+        }
+    );
+    keep!(
+        db,
+        mail {
+            recipient: "rita@host.example".into(),
+            subject: "a look".into(),
+            body: "somebody looked".into(),
+            created_at: now(),
+            attempts: 1,
+            next_at: now(),
+            sent_at: Some(now()),
+            problem: text("nobody there"),
+        }
+    );
 }
 
 async fn case(

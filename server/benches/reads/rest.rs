@@ -92,6 +92,7 @@ async fn views(file: &Path, out: &mut impl Write) -> Outcome<()> {
             principal: taken.principal,
             expires: entities::Instant(i64::MAX),
             place: None,
+            origin: roster::Origin::Here,
         };
         let began = Instant::now();
         gate.view(&caller, now).await?;

@@ -134,6 +134,7 @@ impl World<'_> {
                 risk_rating: None,
                 nda_ref: None,
                 transfer_contract: None,
+                privacy_contact: None,
                 status: "active".into(),
                 created_at: self.ago(900),
             });
@@ -177,6 +178,8 @@ impl World<'_> {
             scope_unit_id: None,
             valid_from: self.ago(800),
             valid_to: None,
+            networks: None,
+            cost_per_minute: None,
         };
         self.write::<principal::Entity>(vec![person]).await?;
         self.write::<role_assignment::Entity>(vec![assignment]).await?;

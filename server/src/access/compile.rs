@@ -22,7 +22,7 @@ use super::{
     convert::{Convert, SELF},
     facts::{Agreement, Facts, FieldRow},
     guard::{Guard, Shape, can_be_measured},
-    pred::{Pred, always, and, at_path, given, never, not, or, tidy},
+    pred::{Pred, Term, always, and, at_path, given, never, not, or, tidy},
     roster::Seat,
     scope::in_force,
     trace::{Part, Parts, Trace},
@@ -154,12 +154,24 @@ struct Left<'r> {
 /// Policy, type, what is left, which agreements.
 type Question = (String, TypeId, String, Option<Uuid>);
 
+/// What becomes of the permits that ask for a look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Glass {
+    /// They hold where the person has opened the field.
+    Asked,
+    /// They hold: what could be opened.
+    Broken,
+    /// They never do. A look is for the eyes of one, and nothing to take along.
+    Whole,
+}
+
 struct Compiler<'a> {
     rules: &'a Rules,
     asker: Asker,
     agreements: &'a [Agreement],
     /// Everything is permitted: what remains is what the forbids leave.
     open: bool,
+    glass: Glass,
     /// → condition, and the agreements that it asks
     memo: HashMap<Question, (Arc<Pred>, BTreeSet<Uuid>)>,
     /// The agreements that decide about the type at hand.
@@ -169,7 +181,12 @@ struct Compiler<'a> {
 }
 
 pub fn compile(rules: &Rules, seat: &Seat, facts: Facts) -> Result<View, Refusal> {
-    Compiler::new(rules, seat, &facts)?.view(seat, &facts)
+    through(rules, seat, &facts, Glass::Asked)
+}
+
+/// The same, with another idea of looks.
+pub fn through(rules: &Rules, seat: &Seat, facts: &Facts, glass: Glass) -> Result<View, Refusal> {
+    Compiler { glass, ..Compiler::new(rules, seat, facts)? }.view(seat, facts)
 }
 
 /// The same view, with what decides about each field.
@@ -177,6 +194,24 @@ pub fn traced(rules: &Rules, seat: &Seat, facts: &Facts) -> Result<(View, Trace)
     let mut compiler = Compiler { trace: Some(Trace::default()), ..Compiler::new(rules, seat, facts)? };
     let view = compiler.view(seat, facts)?;
     Ok((view, compiler.trace.unwrap_or_default()))
+}
+
+/// The same view, with only those rows of the type that may be taken along.
+pub fn for_export(rules: &Rules, seat: &Seat, facts: &Facts, ty: TypeId) -> Result<View, Refusal> {
+    let mut compiler = Compiler { glass: Glass::Whole, ..Compiler::new(rules, seat, facts)? };
+    let mut view = compiler.view(seat, facts)?;
+    let left = compiler.left(ty, &rules.exports[ty.0])?;
+    let allowed = match &left {
+        Some(left) => {
+            let any = |parts: Vec<Part>| or(parts.into_iter().map(|part| part.condition));
+            let (permits, forbids) = (compiler.parts(ty, &left.permits)?, compiler.parts(ty, &left.forbids)?);
+            or([and([any(permits), not(any(forbids))]), any(compiler.parts(ty, &left.legal)?)])
+        }
+        None => never(),
+    };
+    let seen = &mut view.types[ty.0];
+    seen.row = tidy(&and([seen.row.clone(), allowed]));
+    Ok(view)
 }
 
 /// One type of the view, for questions of the kind "what if".
@@ -194,7 +229,7 @@ impl<'a> Compiler<'a> {
         let asker = Asker::new(rules, facts.organisation, &facts.attributes, &facts.kinds, &[&seat.role])
             .map_err(|e| Refusal::new(crate::policy::Place::file("schema.cedarschema"), e))?;
         let (agreements, memo, deciding) = (&facts.agreements, HashMap::new(), BTreeSet::new());
-        Ok(Compiler { rules, asker, agreements, open: false, memo, deciding, trace: None })
+        Ok(Compiler { rules, asker, agreements, open: false, glass: Glass::Asked, memo, deciding, trace: None })
     }
 
     fn types(&mut self) -> Result<Vec<TypeView>, Refusal> {
@@ -203,7 +238,8 @@ impl<'a> Compiler<'a> {
 
     fn view(&mut self, seat: &Seat, facts: &Facts) -> Result<View, Refusal> {
         let types = self.types()?;
-        let class = ViewClass::of(&types);
+        let operator = seat.role == OPERATOR && facts.kinds.iter().any(|kind| kind == HOST);
+        let class = ViewClass::of(&types, operator);
         let slug = match facts.attributes.get("slug") {
             Some(Value::String(Some(slug))) => slug.to_string(),
             _ => facts.organisation.to_string(),
@@ -211,7 +247,6 @@ impl<'a> Compiler<'a> {
         Ok(View {
             id: View::next_id(),
             name: format!("{slug}/{}", seat.role),
-            operator: seat.role == OPERATOR && facts.kinds.iter().any(|kind| kind == HOST),
             seat: seat.clone(),
             types,
             class,
@@ -241,7 +276,10 @@ impl<'a> Compiler<'a> {
                     let slot = levels.entry(shown.fullness()).or_insert_with(|| (shown, never()));
                     slot.1 = or([slot.1.clone(), p]);
                 };
-                let permits = if self.open { Vec::new() } else { self.permits(ty, &ty.fields[field], &left)? };
+                let permits = if self.open { Vec::new() } else { self.permits(ty, field, &left)? };
+                if self.glass == Glass::Asked && permits.iter().any(|part| part.rule.glass) {
+                    view.looks.insert(field);
+                }
                 let granted = permits.iter().filter_map(|part| Some((part.shown?, part.condition.clone())));
                 let granted = granted.filter(|(shown, _)| !shown.is_in_sums());
                 for (shown, p) in granted.chain(self.open.then(|| (Treatment::Full, always()))) {
@@ -285,7 +323,7 @@ impl<'a> Compiler<'a> {
             let open = not(self.any(ty.id, &left.forbids)?);
             for &field in class.fields.iter().filter(|field| can_be_measured(ty, **field)) {
                 let mut granted = Vec::new();
-                for part in self.permits(ty, &ty.fields[field], &left)? {
+                for part in self.permits(ty, field, &left)? {
                     let (Some(Treatment::Aggregate(threshold)), Some(grid)) = (part.shown, &part.rule.grid) else {
                         continue;
                     };
@@ -384,7 +422,8 @@ impl<'a> Compiler<'a> {
     }
 
     /// What the permits give for one field: how it is shown, and in which rows.
-    fn permits(&mut self, ty: &Type, field: &Field, left: &Left<'_>) -> Result<Vec<Part>, Refusal> {
+    fn permits(&mut self, ty: &Type, index: usize, left: &Left<'_>) -> Result<Vec<Part>, Refusal> {
+        let field = &ty.fields[index];
         let mut out = Vec::new();
         for (rule, expr) in &left.permits {
             let part = |shown: Option<Treatment>, condition: Arc<Pred>, agreement: Option<Uuid>| Part {
@@ -396,13 +435,19 @@ impl<'a> Compiler<'a> {
             };
             match rule.shown {
                 Shown::Hidden => {}
-                Shown::As(shown) if shown.fits(field) => {
+                Shown::As(_) if rule.glass && self.glass == Glass::Whole => {}
+                Shown::As(shown) if rule.glass && self.glass == Glass::Asked => {
+                    let opened = Pred::Member(Term::Col(0), CATALOGUE.looks(ty.id, index).name, Term::Me);
+                    let p = self.condition(ty.id, rule, expr.as_deref(), None)?;
+                    out.push(part(Some(shown), and([p, Arc::new(opened)]), None));
+                }
+                Shown::As(shown) if shown.fits(ty, field) => {
                     out.push(part(Some(shown), self.condition(ty.id, rule, expr.as_deref(), None)?, None));
                 }
                 Shown::As(_) => {}
                 Shown::ByAgreement => {
                     for agreement in self.agreements {
-                        let shown = agreed(agreement, ty, field).filter(|t| t.fits(field));
+                        let shown = agreed(agreement, ty, field).filter(|t| t.fits(ty, field));
                         if shown.is_none() && self.trace.is_none() {
                             continue;
                         }

@@ -8,6 +8,7 @@ use entities::{
     Instant, agreement_field, agreement_scope, delegation, org_role, organisation, principal, role_assignment,
     sharing_agreement,
 };
+use ipnet::IpNet;
 use sea_orm::{
     AccessMode, ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel,
     IsolationLevel, Iterable, QueryFilter, QueryOrder, Statement, TransactionTrait, Value,
@@ -164,7 +165,23 @@ async fn holders(tx: &DatabaseTransaction, seat: &Seat) -> Result<Vec<Held>> {
         .filter(role_assignment::Column::Role.eq(&seat.role))
         .all(tx)
         .await?;
-    Ok(held.into_iter().map(|r| Held { principal: r.principal_id, from: r.valid_from, until: r.valid_to }).collect())
+    let machines: Vec<Uuid> = people.iter().filter(|p| p.kind != "user").map(|p| p.id).collect();
+    let held = held.into_iter().map(|right| Held {
+        principal: right.principal_id,
+        from: right.valid_from,
+        until: right.valid_to,
+        networks: networks(right.networks.as_ref(), machines.contains(&right.principal_id)),
+        budget: right.cost_per_minute.map(|most| u32::try_from(most).unwrap_or_default()),
+    });
+    Ok(held.collect())
+}
+
+/// What is no list of networks is an empty one, and so is the list that a machine lacks.
+fn networks(list: Option<&Json>, machine: bool) -> Option<Vec<IpNet>> {
+    match list {
+        None | Some(Json::Null) => machine.then(Vec::new),
+        Some(list) => Some(names(list).iter().filter_map(|network| network.parse().ok()).collect()),
+    }
 }
 
 async fn agreements(

@@ -14,20 +14,20 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use uuid::Uuid;
 
 use super::{
-    compile::compile,
+    compile::{compile, for_export},
     connect::{Db, Dialect},
     facts::Facts,
     guard, joint,
     log::Heads,
     read::{Arg, Pace, Rows, Session},
-    roster::{self, Caller, Place, Seat},
+    roster::{self, Caller, Origin, Place, Seat},
     select::{Binding, Statement},
     sql::Sql,
     view::View,
     write::Keys,
 };
 use crate::{
-    catalogue::{CATALOGUE, TypeId},
+    catalogue::{CATALOGUE, Type, TypeId},
     clock::Clock,
     error::{Error, Result},
     policy::Rules,
@@ -38,7 +38,7 @@ const JOINT_VIEWS: usize = 1_000;
 
 pub struct Gate {
     pub(super) db: Db,
-    clock: Clock,
+    pub(super) clock: Clock,
     folder: Option<PathBuf>,
     rules: ArcSwap<Rules>,
     views: Cache<Seat, Arc<View>>,
@@ -80,7 +80,7 @@ impl Gate {
     pub async fn in_place(&self, caller: &Caller, name: &str, now: Instant) -> Result<Caller> {
         // an operator is told what is wrong with the name; nobody else learns which seats there are, nor who
         // was an operator until now
-        let place = if self.fresh_view(caller, now).await?.operator {
+        let place = if self.fresh_view(caller, now).await?.class.operator {
             let found = roster::resolve(&self.db, name, now).await;
             let (seat, principal) = found.map_err(|error| match error {
                 Error::Usage(text) => Error::Input(text),
@@ -103,7 +103,7 @@ impl Gate {
         }
         let view = self.seat_view(&caller.seat, now).await?;
         // who is refused may hold the seat since the view was compiled
-        if view.held_by(caller.principal, now) || self.version().await? == view.version {
+        if view.open_to(caller, now) || self.version().await? == view.version {
             return Self::admit(view, caller, now);
         }
         self.fresh_view(caller, now).await
@@ -131,7 +131,7 @@ impl Gate {
             && view.held_by(caller.principal, now)
             && (!fresh || view.version == self.version().await?)
         {
-            return Ok(view);
+            return Self::admit(view, caller, now);
         }
         let both = Facts::both(&self.db, caller, place, now).await?;
         let refused = |why| Error::internal(format!("no view for {:?} in the place of {place:?}: {why}", caller.seat));
@@ -139,12 +139,25 @@ impl Gate {
         let view = Arc::new(view.ok_or_else(|| no_place(&place.name))?);
         self.joint.insert(key, view.clone());
         // whether the caller holds its own seat was asked before
-        if view.held_by(caller.principal, now) { Ok(view) } else { Err(no_place(&place.name)) }
+        if view.held_by(caller.principal, now) { Self::admit(view, caller, now) } else { Err(no_place(&place.name)) }
     }
 
     fn admit(view: Arc<View>, caller: &Caller, now: Instant) -> Result<Arc<View>> {
+        Self::admitted(&view, caller, now).map(|()| view)
+    }
+
+    fn admitted(view: &View, caller: &Caller, now: Instant) -> Result<()> {
+        if view.open_to(caller, now) {
+            return Ok(());
+        }
         if view.held_by(caller.principal, now) {
-            return Ok(view);
+            let from = match caller.origin {
+                Origin::Address(address) => format!("`{address}`"),
+                Origin::Unknown | Origin::Here => "an unknown address".to_owned(),
+            };
+            return Err(Error::forbidden(format!(
+                "this account cannot be used from {from}, ask from a network that its role is limited to"
+            )));
         }
         Err(Error::unauthenticated("the token names a seat that its person does not hold now, ask for a new token"))
     }
@@ -161,10 +174,26 @@ impl Gate {
         }
     }
 
+    /// The view of a caller who takes rows of the type along: those that policies let out. Refused if it is none.
+    pub async fn export_view(&self, caller: &Caller, ty: &Type, now: Instant) -> Result<View> {
+        let facts = Facts::read(&self.db, &caller.seat, now).await?;
+        let refused = |why| Error::internal(format!("no view for {:?}: {why}", caller.seat));
+        let view = for_export(&self.rules(), &caller.seat, &facts, ty.id).map_err(refused)?;
+        if view.sees_type(ty.id) && view.of(ty.id).row.is_never() {
+            return Err(Error::refused(format!("`{}` may read `{}` but not export it", view.name, ty.name)));
+        }
+        Self::admitted(&view, caller, now)?;
+        Ok(view)
+    }
+
+    /// Neither policies nor time have made the view stale; whether data have, an answer tells.
+    pub fn lasts(&self, view: &View, now: Instant) -> bool {
+        view.policies == self.rules.load().version && view.edges.hold(now)
+    }
+
     /// The view that is kept, unless policies or time made it stale.
     fn kept(&self, seat: &Seat, now: Instant) -> Option<Arc<View>> {
-        let policies = self.rules.load().version;
-        self.views.get(seat).filter(|view| view.policies == policies && view.edges.hold(now))
+        self.views.get(seat).filter(|view| self.lasts(view, now))
     }
 
     async fn turn(&self, seat: &Seat) -> OwnedMutexGuard<()> {

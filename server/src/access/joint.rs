@@ -2,13 +2,13 @@
 //! somebody. It is the meeting of two views, so it never shows more than both. An operator only reads; a deputy
 //! writes what was handed over for writing, if it is not forbidden to it and permitted to the other.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use entities::Instant;
 use uuid::Uuid;
 
 use super::{
-    compile,
+    compile::{self, Glass},
     facts::{Delegated, Facts},
     guard::Guard,
     pred::{Pred, Term, Val, and, given, never, not, or, tidy},
@@ -36,21 +36,22 @@ pub fn compile(rules: &Rules, caller: &Caller, both: Both, now: Instant) -> Resu
     let instants = delegated.iter().flat_map(|d| [d.from, d.until]);
     let edges = own.edges.and(theirs.edges).and(Edges::around(now, instants));
     let delegated: Vec<_> = delegated.into_iter().filter(|d| d.from <= now && now < d.until).collect();
-    let mine = compile::compile(rules, &caller.seat, own.clone())?;
-    if !mine.operator && delegated.is_empty() {
+    // a look is for the eyes of one person
+    let mine = compile::through(rules, &caller.seat, &own, Glass::Whole)?;
+    if !mine.class.operator && delegated.is_empty() {
         return Ok(None);
     }
-    let other = compile::compile(rules, &place.seat, theirs)?;
+    let other = compile::through(rules, &place.seat, &theirs, Glass::Whole)?;
     let (me, them) = (caller.principal, place.principal);
     let mut types: Vec<TypeView> =
         CATALOGUE.types.iter().map(|ty| meet(ty, (mine.of(ty.id), me), (other.of(ty.id), them))).collect();
-    if mine.operator {
+    if mine.class.operator {
         for ty in &CATALOGUE.types {
             let guard = other.of(ty.id).guard.as_ref();
             types[ty.id.0].guard = guard.and_then(|guard| overseen((&mine, me), ty, (guard, them)));
         }
     }
-    if !mine.operator {
+    if !mine.class.operator {
         // of what is delegated the deputy holds whatever is not forbidden to it
         let open = compile::ceiling(rules, &caller.seat, &own)?;
         for ty in CATALOGUE.types.iter().filter(|ty| delegated.iter().any(|d| d.names(ty))) {
@@ -61,11 +62,11 @@ pub fn compile(rules: &Rules, caller: &Caller, both: Both, now: Instant) -> Resu
             }
         }
     }
-    let class = ViewClass::of(&types);
+    // the operator's tools are nothing that the other seat holds
+    let class = ViewClass::of(&types, false);
     Ok(Some(View {
         id: View::next_id(),
         name: other.name,
-        operator: false,
         seat: other.seat,
         types,
         class,
@@ -93,6 +94,9 @@ fn together(mine: &[Held], me: Uuid, theirs: &[Held], them: Uuid) -> Vec<Held> {
             principal: me,
             from: a.from.max(b.from),
             until: [a.until, b.until].into_iter().flatten().min(),
+            // who asks is the caller, wherever the other one would
+            networks: a.networks,
+            budget: a.budget,
         })
         .collect()
 }
@@ -110,7 +114,14 @@ fn meet(ty: &Type, (a, me): (&TypeView, Uuid), (b, them): (&TypeView, Uuid)) -> 
     });
     let agreements = a.agreements.union(&b.agreements).copied().collect();
     // sums over the rows that two views share would tell by their difference what either hides
-    TypeView { fields: fields.collect(), row: row.clone(), guard: None, agreements, writes: Writes::none(ty) }
+    TypeView {
+        fields: fields.collect(),
+        row: row.clone(),
+        guard: None,
+        agreements,
+        looks: BTreeSet::new(),
+        writes: Writes::none(ty),
+    }
 }
 
 /// The sums that another seat is told, over rows and fields that the operator sees as they are.

@@ -16,12 +16,16 @@ use super::{
     read::Cell,
     select::{Binding, Statement, day_of},
     sql::{Bind, BindType, Sql},
+    treat::Treatment,
     view::View,
 };
 use crate::{
     catalogue::{CATALOGUE, Field, Type, TypeId},
     error::Result,
 };
+
+/// In microseconds.
+const DAY: i64 = 86_400_000_000;
 
 /// What of a view depends on the moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,6 +36,8 @@ pub struct Moments {
     pub constants: BTreeSet<i64>,
     /// Sets with their holder; `None`: the person who asks.
     pub sets: BTreeSet<(&'static str, Option<Uuid>)>,
+    /// Something is shown that looks ahead from today.
+    pub daily: bool,
 }
 
 /// A stored time in a comparison. The comparison changes `offset` milliseconds before the stored one, or with
@@ -50,8 +56,9 @@ impl View {
         for ty in &CATALOGUE.types {
             let view = self.of(ty.id);
             moments.collect(ty.id, &view.row);
-            for (p, _) in view.fields.iter().flat_map(|field| &field.levels) {
+            for (p, shown) in view.fields.iter().flat_map(|field| &field.levels) {
                 moments.collect(ty.id, p);
+                moments.daily |= matches!(shown, Treatment::DaysOfSupply(_));
             }
             if let Some(guard) = &view.guard {
                 moments.collect(ty.id, &guard.row);
@@ -123,6 +130,7 @@ impl Gate {
         let mut edges: Vec<Instant> = held.flat_map(|held| [Some(held.from), held.until]).flatten().collect();
         edges.extend(view.edges.until);
         edges.extend(moments.constants.iter().map(|at| Instant(at.saturating_mul(1000))));
+        edges.extend(moments.daily.then(|| Instant((now.0.div_euclid(DAY) + 1) * DAY)));
         let (sql, all) = self.statement(&moments);
         if !all.is_empty() {
             let binding = Binding { now, me, secret: "", slots: &[] };
@@ -154,7 +162,7 @@ impl Gate {
                 sql.push(if all.is_empty() { "SELECT " } else { ", " });
                 let mut filter = Sql::new(sql.dialect);
                 std::mem::swap(&mut filter.binds, &mut sql.binds);
-                filter.filled(turn.filter, |sql| match holder {
+                filter.filled(turn.filter, |sql, _| match holder {
                     Some(id) => sql.id_literal(*id),
                     None => sql.bind(Bind::Me, BindType::Id),
                 });

@@ -1,5 +1,5 @@
 //! A look past the views, for the operator's tools alone: which conditions hold of a row, how many rows
-//! satisfy them, what one policy set shows and another does not. No door of the hub asks here.
+//! satisfy them, what one policy set shows and another does not. No other door asks here.
 
 use std::{fmt::Write, pin::Pin, sync::Arc};
 

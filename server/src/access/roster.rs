@@ -1,7 +1,7 @@
 //! Who may sit where: organisations, their people and the roles these hold now. A seat, an organisation
 //! in a role, is the unit that policies decide for; a person fills it.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{fmt, net::IpAddr, str::FromStr, sync::Arc};
 
 use entities::{Instant, delegation, organisation, principal, role_assignment};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, JoinType, QueryFilter, QueryOrder, QuerySelect};
@@ -26,6 +26,17 @@ pub struct Caller {
     pub expires: Instant,
     /// In whose place it asks.
     pub place: Option<Arc<Place>>,
+    pub origin: Origin,
+}
+
+/// Where a caller asks from. Some may only from certain networks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A command of the operator, who has the database at hand.
+    Here,
+    Address(IpAddr),
+    /// An address that cannot be told: in no network.
+    Unknown,
 }
 
 /// The seat of another, and who sits in it.

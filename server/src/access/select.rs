@@ -185,7 +185,8 @@ impl<'v> Select<'v> {
     /// however many fields depend on it, and a hidden value is not read.
     fn read(&mut self, row: RowRef, field: usize) -> String {
         let (ty, alias) = self.source(row);
-        let def = &CATALOGUE.ty(ty).fields[field];
+        let of = CATALOGUE.ty(ty);
+        let def = &of.fields[field];
         let levels = self.levels(row, field);
         if field == 0 || self.bulk || levels.is_empty() {
             return self.shown(ty, &alias, field);
@@ -193,7 +194,7 @@ impl<'v> Select<'v> {
         let mut parts = Vec::new();
         for (p, shown) in &levels {
             let from = if p.is_always() { alias.clone() } else { self.guard(row, p) };
-            let value = self.piece(|sql| sql.treated(&from, def.column, def.kind, *shown));
+            let value = self.piece(|sql| sql.treated(of, &from, def, *shown));
             parts.push((from, value));
         }
         if let [(_, value)] = &parts[..] {

@@ -5,7 +5,10 @@
 use std::fmt::Write;
 
 use chrono::{Days, NaiveDate};
-use entities::{Decimal, meta::Kind};
+use entities::{
+    Decimal,
+    meta::{Demand, Kind},
+};
 use uuid::Uuid;
 
 use super::{
@@ -15,7 +18,7 @@ use super::{
     treat::Treatment,
     view::FieldView,
 };
-use crate::catalogue::{CATALOGUE, Type};
+use crate::catalogue::{CATALOGUE, Field, Type};
 
 const DAY: i64 = 86_400_000;
 
@@ -341,20 +344,20 @@ impl Sql {
 
     /// The sub-select of a membership's members.
     pub fn members(&mut self, name: &str, holder: impl Fn(&mut Self)) {
-        self.filled(CATALOGUE.membership(name).map_or("SELECT NULL WHERE 1 = 0", |(_, m)| m.sql), holder);
+        let text = CATALOGUE.membership(name).map_or("SELECT NULL WHERE 1 = 0", |(_, m)| m.sql);
+        self.filled(text, |sql, _| holder(sql));
     }
 
-    /// SQL of the catalogue with its placeholders filled in.
-    pub fn filled(&mut self, text: &str, holder: impl Fn(&mut Self)) {
+    /// SQL of the catalogue with its placeholders filled in: the moment is known, the others are by name.
+    pub fn filled(&mut self, text: &str, named: impl Fn(&mut Self, &str)) {
         let mut rest = text;
         while let Some(open) = rest.find('{') {
             self.push(&rest[..open]);
             let close = rest[open..].find('}').map_or(rest.len(), |i| open + i);
             match &rest[open + 1..close] {
-                "holder" => holder(self),
                 "now" => self.bind(Bind::Now { offset: 0, add: 0 }, BindType::Int),
                 "today" => self.bind(Bind::Today { offset: 0, ceil: false }, BindType::Date),
-                _ => {}
+                name => named(self, name),
             }
             rest = rest.get(close + 1..).unwrap_or_default();
         }
@@ -524,22 +527,22 @@ impl Sql {
         match &view.levels[..] {
             _ if field == 0 => self.column(alias, def.column),
             [] => self.add("NULL"),
-            [(p, shown)] if p.is_always() => self.treated(alias, def.column, def.kind, *shown),
+            [(p, shown)] if p.is_always() => self.treated(ty, alias, def, *shown),
             levels => {
                 self.push("CASE");
                 for (p, shown) in levels {
                     self.push(" WHEN ");
                     self.pred(ty, alias, p);
                     self.push(" THEN ");
-                    self.treated(alias, def.column, def.kind, *shown);
+                    self.treated(ty, alias, def, *shown);
                 }
                 self.push(" END");
             }
         }
     }
 
-    pub fn treated(&mut self, alias: &str, column: &str, kind: Kind, shown: Treatment) {
-        let c = format!("{alias}.\"{column}\"");
+    pub fn treated(&mut self, ty: &Type, alias: &str, field: &Field, shown: Treatment) {
+        let c = format!("{alias}.\"{}\"", field.column);
         let _ = match shown {
             Treatment::Full => write!(self.text, "{c}"),
             Treatment::Prefix(n) => write!(self.text, "substr({c}, 1, {n})"),
@@ -554,13 +557,39 @@ impl Sql {
                 )
             }
             Treatment::Band(width) => {
-                let w = if kind == Kind::Decimal { width } else { (width / Decimal::SCALE).max(1) };
+                let w = if field.kind == Kind::Decimal { width } else { (width / Decimal::SCALE).max(1) };
                 write!(self.text, "({c} - ((({c} % {w}) + {w}) % {w}))")
             }
+            Treatment::DaysOfSupply(days) => return self.days_of_supply(ty, alias, &c, days),
             Treatment::Pseudonym => return self.pseudonym(&c),
             // no row shows it; see `select::cells`
             Treatment::Aggregate(_) => write!(self.text, "NULL"),
         };
+    }
+
+    /// Whole days, as ten-thousandths; null where nothing is needed. What is not less than the demand of all the
+    /// days lasts for them, so that no product grows beyond 64 bits.
+    fn days_of_supply(&mut self, ty: &Type, alias: &str, c: &str, days: u32) {
+        let Some(demand) = ty.demand else { return self.add("NULL") };
+        let need = format!("CAST({} AS bigint)", demand.sum);
+        let scale = Decimal::SCALE;
+        let _ = write!(
+            self.text,
+            "(SELECT CASE WHEN {need} > 0 THEN {scale} * CASE WHEN {c} <= 0 THEN 0 WHEN {c} >= {need} THEN {days} \
+             ELSE {c} * {days} / {need} END END FROM "
+        );
+        self.demanded(&demand, days, |sql, column| sql.column(alias, column));
+        self.add(")");
+    }
+
+    /// The rows that say what is needed in so many days.
+    pub fn demanded(&mut self, demand: &Demand, days: u32, column: impl Fn(&mut Self, &str)) {
+        let until = Bind::Today { offset: i64::from(days) * DAY, ceil: false };
+        self.filled(demand.from, |sql, name| match name {
+            "product" => column(sql, demand.product),
+            "place" => column(sql, demand.place),
+            _ => sql.bind(until, BindType::Date),
+        });
     }
 
     fn pseudonym(&mut self, c: &str) {

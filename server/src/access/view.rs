@@ -12,12 +12,13 @@ use std::{
 };
 
 use entities::Instant;
+use ipnet::IpNet;
 use uuid::Uuid;
 
 use super::{
     guard::{Guard, Shape},
     pred::{Pred, never, or},
-    roster::Seat,
+    roster::{Caller, Origin, Seat},
     treat::Treatment,
 };
 use crate::catalogue::{CATALOGUE, Field, Type, TypeId};
@@ -29,11 +30,9 @@ pub struct View {
     pub seat: Seat,
     /// `aqua-seals/partner_planner`
     pub name: String,
-    /// May look as any other seat would.
-    pub operator: bool,
     /// One for each type of the catalogue, in its order.
     pub types: Vec<TypeView>,
-    /// Which fields can be seen at all. Views of one class share their GraphQL schema.
+    /// What can be seen at all. Views of one class share their GraphQL schema.
     pub class: ViewClass,
     /// The policy set and the state of the shared data from which the view was compiled.
     pub policies: u64,
@@ -49,6 +48,24 @@ pub struct Held {
     pub principal: Uuid,
     pub from: Instant,
     pub until: Option<Instant>,
+    /// `None`: from anywhere.
+    pub networks: Option<Vec<IpNet>>,
+    /// What documents asked in a minute may cost; `None`: as the hub is set.
+    pub budget: Option<u32>,
+}
+
+impl Held {
+    fn counts(&self, now: Instant) -> bool {
+        self.from <= now && self.until.is_none_or(|end| now < end)
+    }
+
+    fn open_to(&self, origin: Origin) -> bool {
+        match (&self.networks, origin) {
+            (None, _) | (_, Origin::Here) => true,
+            (Some(networks), Origin::Address(address)) => networks.iter().any(|network| network.contains(&address)),
+            (Some(_), Origin::Unknown) => false,
+        }
+    }
 }
 
 /// The span of time in which a view is the same: from inclusive, until exclusive. Both ends count, since a clock may jump.
@@ -91,6 +108,8 @@ pub struct TypeView {
     pub fields: Vec<FieldView>,
     /// The agreements in force that the conditions ask, for their scopes or for how they show a field.
     pub agreements: BTreeSet<Uuid>,
+    /// Fields that are shown to whoever has opened them.
+    pub looks: BTreeSet<usize>,
     /// Sums over rows that are not shown. Only of a type that no row is shown of.
     pub guard: Option<Guard>,
     pub writes: Writes,
@@ -120,7 +139,12 @@ pub struct FieldView {
 
 /// What a seat's schema is made of.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct ViewClass(Arc<Vec<TypeClass>>);
+pub struct ViewClass {
+    /// What can be seen of each type, in the catalogue's order.
+    types: Arc<Vec<TypeClass>>,
+    /// May look as any other seat would, and has the operator's tools.
+    pub operator: bool,
+}
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct TypeClass {
@@ -160,7 +184,21 @@ impl View {
 
     /// Does this person hold the seat at this moment?
     pub fn held_by(&self, principal: Uuid, now: Instant) -> bool {
-        self.holders.iter().any(|h| h.principal == principal && h.from <= now && h.until.is_none_or(|end| now < end))
+        self.held(principal, now).next().is_some()
+    }
+
+    fn held(&self, principal: Uuid, now: Instant) -> impl Iterator<Item = &Held> {
+        self.holders.iter().filter(move |held| held.principal == principal && held.counts(now))
+    }
+
+    /// May it be used from where this caller asks?
+    pub fn open_to(&self, caller: &Caller, now: Instant) -> bool {
+        self.held(caller.principal, now).any(|held| held.open_to(caller.origin))
+    }
+
+    /// What documents may cost that the person asks in a minute; `None`: as the hub is set.
+    pub fn budget(&self, principal: Uuid, now: Instant) -> Option<u32> {
+        self.held(principal, now).map(|held| held.budget).max().flatten()
     }
 }
 
@@ -172,10 +210,10 @@ impl ViewClass {
             let writable = Writable { create: creatable(ty, &fields), update: fields, delete: !ty.closed };
             TypeClass { seen: (0..ty.fields.len()).collect(), guarded: None, writable }
         };
-        ViewClass(Arc::new(CATALOGUE.types.iter().map(class).collect()))
+        ViewClass { types: Arc::new(CATALOGUE.types.iter().map(class).collect()), operator: true }
     }
 
-    pub fn of(types: &[TypeView]) -> Self {
+    pub fn of(types: &[TypeView], operator: bool) -> Self {
         let seen: Vec<BTreeSet<usize>> = types.iter().map(TypeView::visible).collect();
         let writable = |(ty, view): (&Type, &TypeView)| {
             let known = |field: &Field| field.to.is_none_or(|to| !seen[to.0].is_empty());
@@ -193,23 +231,23 @@ impl ViewClass {
         let guarded = types.iter().map(|view| view.guard.as_ref().map(|guard| guard.shape.clone()));
         let all = seen.iter().cloned().zip(guarded).zip(writable);
         let class = |((seen, guarded), writable)| TypeClass { seen, guarded, writable };
-        ViewClass(Arc::new(all.map(class).collect()))
+        ViewClass { types: Arc::new(all.map(class).collect()), operator }
     }
 
     pub fn sees_type(&self, ty: TypeId) -> bool {
-        !self.0[ty.0].seen.is_empty()
+        !self.types[ty.0].seen.is_empty()
     }
 
     pub fn sees(&self, ty: TypeId, field: usize) -> bool {
-        self.0[ty.0].seen.contains(&field)
+        self.types[ty.0].seen.contains(&field)
     }
 
     pub fn guarded(&self, ty: TypeId) -> Option<&Shape> {
-        self.0[ty.0].guarded.as_ref()
+        self.types[ty.0].guarded.as_ref()
     }
 
     pub fn writable(&self, ty: TypeId) -> &Writable {
-        &self.0[ty.0].writable
+        &self.types[ty.0].writable
     }
 }
 
@@ -227,7 +265,14 @@ impl TypeView {
 
     pub fn hidden(ty: &Type) -> Self {
         let fields = vec![FieldView::default(); ty.fields.len()];
-        TypeView { row: never(), fields, guard: None, agreements: BTreeSet::new(), writes: Writes::none(ty) }
+        TypeView {
+            row: never(),
+            fields,
+            guard: None,
+            agreements: BTreeSet::new(),
+            looks: BTreeSet::new(),
+            writes: Writes::none(ty),
+        }
     }
 
     /// The fields that can be seen at all; with any of them goes the key.

@@ -5,6 +5,7 @@
 use std::{collections::HashSet, sync::LazyLock};
 
 use entities::Instant;
+use serde::Serialize;
 use uuid::Uuid;
 
 use super::Line;
@@ -113,13 +114,23 @@ fn values(line: Line, seq: i64, before: String, hash: String) -> Vec<Value> {
 }
 
 /// What a sound chain is.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct Verified {
     pub lines: i64,
     /// Lines that were written before there was a chain.
     pub older: i64,
     /// The hash of the last line, or the log's name if there is none.
     pub head: String,
+}
+
+impl Verified {
+    pub fn text(&self) -> String {
+        let older = match self.older {
+            0 => String::new(),
+            older => format!(", behind {older} that are older than the chain"),
+        };
+        format!("{} lines, each follows the one before{older}\nhead {}\n", self.lines, self.head)
+    }
 }
 
 /// Reads the whole chain in order, in one state of the data. The first line that breaks it is an error that

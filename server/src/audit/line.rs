@@ -28,6 +28,8 @@ pub(super) struct Noted<'a> {
     pub policy_version: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agreement: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 impl Noted<'_> {
@@ -172,6 +174,7 @@ mod tests {
             decision: "masked",
             policy_version: "00000000deadbeef",
             agreement: Some(Uuid::from_u128(4)),
+            reason: None,
         };
         noted.write(&mut out).expect("written");
         assert_eq!(out.last(), Some(&b'\n'));

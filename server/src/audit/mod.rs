@@ -20,7 +20,7 @@ use self::{
     line::Noted,
 };
 use crate::{
-    access::{Caller, Treatment, View, chain::Chain, connect::Db},
+    access::{Caller, Treatment, View, chain::Chain, connect::Db, look::Open},
     catalogue::{CATALOGUE, TypeId},
     clock::Clock,
     config,
@@ -78,6 +78,8 @@ pub struct Read {
     /// `allow`; `masked`, if the view shows some of them treated, in some rows at least; `suppressed_k`, if some
     /// are read in guarded sums only. It does not depend on the rows: that something was held back would be told.
     decision: &'static str,
+    /// A look shows some of them, to whoever has taken one.
+    looked: bool,
     /// The agreement that decided, if only one can have.
     agreement: Option<Uuid>,
     policies: String,
@@ -107,12 +109,39 @@ impl Read {
                     () if fields.iter().any(treated) => "masked",
                     () => "allow",
                 },
+                looked: fields.iter().any(|field| seen.looks.contains(field)),
                 fields: fields.into_iter().map(|field| CATALOGUE.ty(ty).fields[field].name.as_str()).collect(),
                 agreement: agreements.next().copied().filter(|_| agreements.next().is_none()),
                 policies: format!("{:016x}", view.policies),
             }
         };
         by_type.into_iter().map(read).collect()
+    }
+}
+
+/// One use of a tool that looks past the views.
+pub struct Used<'a> {
+    /// What it is, and for which seat: `policy explain as bergmann/partner_sales`.
+    pub tool: &'a str,
+    pub object_type: &'a str,
+    pub object_id: Option<Uuid>,
+    pub fields: Vec<&'a str>,
+    pub policies: u64,
+}
+
+impl Read {
+    pub fn is_looked(&self) -> bool {
+        self.looked
+    }
+
+    /// The look by which these rows may have been read. Rather one too many: of several rows it is not known.
+    fn look<'l>(&self, looks: &'l [Open], delivered: Delivered) -> Option<&'l Open> {
+        let here = |look: &&Open| {
+            look.object_type == CATALOGUE.ty(self.ty).name
+                && self.fields.contains(&look.field.as_str())
+                && (delivered.rows != 1 || delivered.last.is_none_or(|row| row == look.object))
+        };
+        looks.iter().filter(|_| self.looked).find(here)
     }
 }
 
@@ -164,6 +193,18 @@ impl Audit {
         reads: &[Read],
         delivered: impl Fn(TypeId) -> Delivered,
     ) -> Result<()> {
+        self.record_looking(who, action, reads, &[], delivered)
+    }
+
+    /// The same of somebody who has opened fields: what was read by that is marked with the reason.
+    pub fn record_looking(
+        &self,
+        who: Who,
+        action: Action,
+        reads: &[Read],
+        looks: &[Open],
+        delivered: impl Fn(TypeId) -> Delivered,
+    ) -> Result<()> {
         if reads.is_empty() || !self.enabled {
             return Ok(());
         }
@@ -189,10 +230,37 @@ impl Audit {
                 decision: read.decision,
                 policy_version: &read.policies,
                 agreement: read.agreement,
+                reason: read.look(looks, delivered).map(|look| format!("break-glass: {}", look.reason)),
             };
             line.write(&mut lines).map_err(|cause| unwritable(&self.journal, &cause.into()))?;
         }
         self.journal.append(&lines).map_err(|cause| unwritable(&self.journal, &cause))
+    }
+
+    /// Notes that an operator's tool has looked, before what it saw is handed out.
+    pub fn record_use(&self, who: Who, used: &Used<'_>) -> Result<()> {
+        if !self.enabled {
+            return Ok(());
+        }
+        let line = Noted {
+            id: self.clock.id(),
+            at: self.clock.now().0,
+            principal: who.principal,
+            organisation: who.organisation,
+            on_behalf_of: who.on_behalf_of,
+            action: "read",
+            object_type: used.object_type,
+            object_id: used.object_id,
+            fields: &used.fields,
+            rows: u32::from(used.object_id.is_some()),
+            decision: "allow",
+            policy_version: &format!("{:016x}", used.policies),
+            agreement: None,
+            reason: Some(used.tool.to_string()),
+        };
+        let mut bytes = Vec::with_capacity(512);
+        line.write(&mut bytes).map_err(|cause| unwritable(&self.journal, &cause.into()))?;
+        self.journal.append(&bytes).map_err(|cause| unwritable(&self.journal, &cause))
     }
 
     /// The line of a write, which goes into the table in the transaction that writes; none if the log is off.

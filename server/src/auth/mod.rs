@@ -14,7 +14,7 @@ pub use token::{Signer, Ttl};
 use crate::{
     access::{
         key::Keys,
-        roster::{Caller, Seat},
+        roster::{Caller, Origin, Seat},
     },
     clock::Clock,
     error::{Error, Result},
@@ -47,17 +47,19 @@ impl Tokens {
         self.signer.key_set()
     }
 
-    /// Who sends these headers.
-    pub fn caller(&self, headers: &HeaderMap, now: Instant) -> Result<Arc<Caller>> {
+    /// Who sends these headers, and from where.
+    pub fn caller(&self, headers: &HeaderMap, origin: Origin, now: Instant) -> Result<Arc<Caller>> {
         let token = bearer(headers)?;
-        if let Some(caller) = self.seen.get(token) {
-            if now < caller.expires {
-                return Ok(caller);
+        let verified = match self.seen.get(token) {
+            Some(caller) if now >= caller.expires => {
+                self.seen.remove(token);
+                return Err(expired());
             }
-            self.seen.remove(token);
-            return Err(expired());
-        }
-        let caller = Arc::new(self.signer.verify(token, now)?);
+            Some(caller) if caller.origin == origin => return Ok(caller),
+            Some(caller) => caller.as_ref().clone(),
+            None => self.signer.verify(token, now)?,
+        };
+        let caller = Arc::new(Caller { origin, ..verified });
         self.seen.insert(token.into(), caller.clone());
         Ok(caller)
     }
@@ -103,10 +105,13 @@ mod tests {
         let token = tokens.issue(&seat, uuid::Uuid::nil(), Ttl::days(1), &clock).expect("signed");
         let mut headers = HeaderMap::new();
         headers.insert(header::AUTHORIZATION, HeaderValue::try_from(format!("Bearer {token}")).expect("a header"));
-        let first = tokens.caller(&headers, clock.now()).expect("good");
-        assert!(Arc::ptr_eq(&first, &tokens.caller(&headers, clock.now()).expect("seen")));
-        assert!(tokens.caller(&headers, first.expires).is_err());
-        assert!(tokens.caller(&headers, first.expires).is_err());
+        let ask = |origin, now| tokens.caller(&headers, origin, now);
+        let first = ask(Origin::Here, clock.now()).expect("good");
+        assert!(Arc::ptr_eq(&first, &ask(Origin::Here, clock.now()).expect("seen")));
+        // the token is kept, where it came from is not
+        assert_eq!(ask(Origin::Unknown, clock.now()).expect("seen").origin, Origin::Unknown);
+        assert!(ask(Origin::Here, first.expires).is_err());
+        assert!(ask(Origin::Here, first.expires).is_err());
     }
 
     #[test]

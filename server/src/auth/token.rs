@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::expired;
 use crate::{
-    access::roster::{Caller, Seat},
+    access::roster::{Caller, Origin, Seat},
     clock::Clock,
     error::{Error, Result},
 };
@@ -177,7 +177,8 @@ impl Signer {
             return Err(expired());
         }
         let seat = Seat { organisation: claims.org, role: claims.role };
-        Ok(Caller { seat: Arc::new(seat), principal: claims.sub, expires, place: None })
+        let seat = Arc::new(seat);
+        Ok(Caller { seat, principal: claims.sub, expires, place: None, origin: Origin::Unknown })
     }
 
     pub(super) fn key_set(&self) -> serde_json::Value {

@@ -80,5 +80,5 @@ fn adding_an_entity_touches_what_the_architecture_says() {
             "{path} knows the example entity, ARCHITECTURE.md does not say so"
         );
     }
-    assert_eq!(found.len(), 7, "{found:?}");
+    assert_eq!(found.len(), 8, "{found:?}");
 }

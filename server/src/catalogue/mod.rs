@@ -3,12 +3,13 @@
 
 #[cfg(test)]
 mod drift;
+mod looks;
 mod names;
 mod value;
 
 use std::{collections::HashMap, sync::LazyLock};
 
-use entities::meta::{Behind, Class, EntityDef, Filled, Holder, Kind, Membership, Scope};
+use entities::meta::{Behind, Class, Demand, EntityDef, Filled, Holder, Kind, Membership, Scope};
 
 pub use names::{camel, pascal, screaming};
 pub use value::Value;
@@ -23,6 +24,8 @@ pub static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| Catalogue::new(enti
 #[derive(Debug)]
 pub struct Catalogue {
     pub types: Vec<Type>,
+    /// By type and field, the rows in which a person has opened it.
+    looks: Vec<Vec<Membership>>,
     by_name: HashMap<&'static str, TypeId>,
 }
 
@@ -40,6 +43,9 @@ pub struct Type {
     /// The rows of other types that point at this one.
     pub lists: Vec<List>,
     pub scope: Option<Scope>,
+    pub demand: Option<Demand>,
+    /// The path to the person who answers for a row.
+    pub owner: Option<&'static str>,
     pub behind: Option<Behind>,
     pub memberships: &'static [Membership],
     /// Nobody but the hub writes its rows.
@@ -52,6 +58,7 @@ pub struct Field {
     pub name: String,
     pub column: &'static str,
     pub kind: Kind,
+    pub wide: bool,
     pub optional: bool,
     pub small: bool,
     pub class: Class,
@@ -84,7 +91,8 @@ impl Catalogue {
                 }
             }
         }
-        Catalogue { types, by_name }
+        let looks = types.iter().map(|ty| ty.fields.iter().map(|field| looks::at(ty, field)).collect()).collect();
+        Catalogue { types, looks, by_name }
     }
 
     pub fn ty(&self, id: TypeId) -> &Type {
@@ -96,8 +104,15 @@ impl Catalogue {
     }
 
     /// The named membership, the type that declares it and, if its members are codes, their name.
-    pub fn membership(&self, name: &str) -> Option<(&Type, &'static Membership)> {
-        self.types.iter().find_map(|ty| ty.memberships.iter().find(|m| m.name == name).map(|m| (ty, m)))
+    pub fn membership(&self, name: &str) -> Option<(&Type, &Membership)> {
+        let looks = self.types.iter().zip(&self.looks).map(|(ty, looks)| (ty, &looks[..]));
+        let mut all = self.types.iter().map(|ty| (ty, ty.memberships)).chain(looks);
+        all.find_map(|(ty, sets)| sets.iter().find(|m| m.name == name).map(|m| (ty, m)))
+    }
+
+    /// The rows of the type in which a person has opened the field; no policy names this set.
+    pub fn looks(&self, ty: TypeId, field: usize) -> &Membership {
+        &self.looks[ty.0][field]
     }
 
     pub fn memberships(&self, holder: Holder) -> impl Iterator<Item = (&Type, &'static Membership)> {
@@ -114,6 +129,7 @@ impl Type {
             name: if f.to.is_some() { camel(f.column.trim_end_matches("_id")) } else { camel(f.column) },
             column: f.column,
             kind: f.kind,
+            wide: f.wide,
             optional: f.optional,
             small: f.small,
             class: f.class,
@@ -134,6 +150,8 @@ impl Type {
             fields: fields.collect(),
             lists: Vec::new(),
             scope: def.scope,
+            demand: def.demand,
+            owner: def.owner,
             behind: def.behind,
             memberships: def.memberships,
             closed: def.closed,

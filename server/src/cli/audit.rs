@@ -20,11 +20,6 @@ impl Audit {
     pub(super) async fn run(self, settings: &Settings) -> Result<()> {
         let Audit::Verify { head } = self;
         let (_, db) = settings.database().await?;
-        let verified = audit::verify(&db, head.as_deref()).await?;
-        let older = match verified.older {
-            0 => String::new(),
-            older => format!(", behind {older} that are older than the chain"),
-        };
-        say(&format!("{} lines, each follows the one before{older}\nhead {}\n", verified.lines, verified.head))
+        say(&audit::verify(&db, head.as_deref()).await?.text())
     }
 }

@@ -41,6 +41,9 @@ impl Demo {
         let mut config = settings.load_with(&flags)?;
         // the world can be built again
         config.durable = false;
+        if config.mail.smtp.is_none() {
+            config.mail.folder.get_or_insert_with(|| self.dir.join("mail"));
+        }
         let listener = http::listen(&config.listen).await?;
         if config.database_url.to_string() == file.to_string() {
             fs::create_dir_all(&self.dir).map_err(|cause| {

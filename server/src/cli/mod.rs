@@ -7,7 +7,6 @@ mod export;
 mod generate;
 mod import;
 mod migrate;
-#[expect(clippy::disallowed_methods, reason = "a tool of the operator, no door")]
 mod policy;
 mod schema;
 mod serve;

@@ -1,6 +1,6 @@
 //! `entente policy …`: what policies say, what they do on a database, and why.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use entities::Instant;
@@ -8,29 +8,20 @@ use serde::Serialize;
 
 use super::{Settings, say};
 use crate::{
-    access::{
-        connect::Db,
-        key,
-        probe::Probe,
-        roster::{self, SeatName},
-    },
-    catalogue::{CATALOGUE, Type},
+    access::{connect::Db, key, roster},
     clock::Clock,
     config::Config,
     demo::Passing,
     error::{Error, Result},
-    graphql::Codec,
     policy::{
         Rules, SCHEMA_TEXT, diff, expect,
-        explain::{Question, explain},
+        explain::{self, Asked},
         matrix::{Format, Matrix},
+        named,
         prove::Proof,
-        row,
     },
+    progress::Progress,
 };
-
-/// The moment of the passing world, if none is configured: that of the shipped expectations.
-const WORLD: &str = "2026-06-15T10:00:00Z";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Policy {
@@ -125,7 +116,8 @@ impl World {
             return Ok(Ground { config, db, clock, _passing: None });
         }
         let config = settings.load()?;
-        let now: Instant = config.clock.map_or_else(|| WORLD.parse(), Ok).map_err(|_| Error::internal("no moment"))?;
+        let now: Instant =
+            config.clock.map_or_else(|| expect::WORLD.parse(), Ok).map_err(|_| Error::internal("no moment"))?;
         let passing = Passing::at(now).await?;
         Ok(Ground { config, db: passing.db.clone(), clock: passing.clock.clone(), _passing: Some(passing) })
     }
@@ -145,7 +137,8 @@ impl Policy {
                     Error::Usage(report) => Error::Refused(report),
                     other => other,
                 })?;
-                let report = proof.run().await?;
+                let (solvers, progress) = (cores(), Progress::steps(proof.steps()));
+                let report = proof.run(solvers, progress).await?;
                 say(&report.text)?;
                 report.refusal.map_or(Ok(()), |why| Err(Error::refused(why)))
             }
@@ -172,20 +165,8 @@ impl Test {
         let all = expect::read(config.policies.as_deref())?;
         let ground = World { demo: !self.live }.open(settings).await?;
         let shown = if self.live { "" } else { " --demo" };
-        let failures = expect::run(&ground.db, &rules, ground.clock.now(), &all, shown).await?;
-        if !failures.is_empty() {
-            let count = format!("{} of {} expectations fail", failures.len(), all.len());
-            return Err(Error::refused(format!("{count}\n{}", failures.join("\n"))));
-        }
-        let mut rules: BTreeMap<&str, usize> = BTreeMap::new();
-        for expectation in &all {
-            *rules.entry(expectation.rule.as_str()).or_default() += 1;
-        }
-        let mut rules: Vec<_> = rules.into_iter().collect();
-        // R2 before R10
-        rules.sort_by_key(|(rule, _)| (rule.len(), *rule));
-        let rules: Vec<String> = rules.into_iter().map(|(rule, count)| format!("{rule} {count}")).collect();
-        say(&format!("{} expectations hold: {}\n", all.len(), rules.join(", ")))
+        let outcome = expect::run(&ground.db, &rules, ground.clock.now(), &all, shown).await?;
+        if outcome.holds() { say(&format!("{}\n", outcome.text())) } else { Err(Error::refused(outcome.text())) }
     }
 }
 
@@ -212,45 +193,26 @@ impl Diff {
 impl Explain {
     async fn run(self, settings: &Settings) -> Result<()> {
         let (ty, field) = match self.what.split_once('.') {
-            None => (named(&self.what)?, None),
-            Some((ty, field)) => {
-                let ty = named(ty)?;
-                let index = ty.field_index(field).filter(|field| *field > 0);
-                let known: Vec<&str> = ty.fields.iter().skip(1).map(|f| f.name.as_str()).collect();
-                let unknown =
-                    || Error::usage(format!("{} has no field `{field}`, its fields are {}", ty.name, known.join(", ")));
-                (ty, Some(index.ok_or_else(unknown)?))
-            }
+            None => explain::what(&self.what, None)?,
+            Some((ty, field)) => explain::what(ty, Some(field))?,
         };
-        let name: SeatName = self.seat.parse()?;
-        let ground = self.world.open(settings).await?;
         let at = self.at.as_ref().map(|at| {
             at.parse().map_err(|_| Error::usage(format!("`{at}` is no instant, write 2026-09-01T09:00:00Z")))
         });
-        let (db, now) = (&ground.db, at.transpose()?.unwrap_or_else(|| ground.clock.now()));
-        let (seat, person) = roster::resolve(db, &self.seat, now).await?;
-        let row = match &self.row {
-            None => None,
-            Some(text) => {
-                let seal = key::keys(db, &ground.clock).await?.seal;
-                let ids = Codec::new(&seal, seat.organisation);
-                Some(row::find(&Probe::new(db, person, now), &ids, ty, text).await?)
-            }
-        };
+        let at = at.transpose()?;
+        let ground = self.world.open(settings).await?;
         let rules = Rules::load(ground.config.policies.as_deref())?;
-        let others = roster::all_seats(db, now).await?;
-        let question =
-            Question { db, rules: &rules, name: &name, seat: &seat, person, now, ty, field, row, others: &others };
-        let explanation = explain(&question).await?;
+        let seal = key::keys(&ground.db, &ground.clock).await?.seal;
+        let now = at.unwrap_or_else(|| ground.clock.now());
+        let row = self.row.as_deref();
+        let asked = Asked { seat: &self.seat, ty, field, row, now, seal: &seal, own: None };
+        let explanation = explain::ask(&ground.db, &rules, &asked).await?;
         if self.json { say(&json(&explanation)?) } else { say(&explanation.text()) }
     }
 }
 
-fn named(name: &str) -> Result<&'static Type> {
-    CATALOGUE.by_name(name).ok_or_else(|| {
-        let known: Vec<&str> = CATALOGUE.types.iter().map(|t| t.name).collect();
-        Error::usage(format!("there is no type `{name}`, the types are {}", known.join(", ")))
-    })
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 fn json(value: &impl Serialize) -> Result<String> {

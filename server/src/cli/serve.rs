@@ -73,6 +73,8 @@ pub(super) async fn run(app: Arc<App>, listener: TcpListener, greeting: &str) ->
         let (keep, told) = oneshot::channel();
         (keep, tokio::spawn(app.audit.clone().keep(told)))
     };
+    let (post, told_post) = oneshot::channel();
+    tokio::spawn(app.post.clone().keep(told_post));
     let (trim, told_to_trim) = oneshot::channel::<()>();
     tokio::spawn(app.gate.clone().keep_changes(app.config.changes, told_to_trim));
     say(greeting)?;
@@ -90,7 +92,7 @@ pub(super) async fn run(app: Arc<App>, listener: TcpListener, greeting: &str) ->
             Ok(())
         }
     };
-    drop((keep, trim));
+    drop((keep, post, trim));
     if time::timeout(FAREWELL, keeping).await.is_err() {
         tracing::warn!("some lines of the access log stay in its journal until the next start");
     }

@@ -93,6 +93,9 @@ impl Gather<'_> {
         self.include(id, "demand", Named { family: Some(MOTORS), ..Named::default() });
         self.include(id, "order", Named { family: Some(MOTORS), ..Named::default() });
         self.include(id, "case", Named::default());
+        // of a motor that nobody else makes: how long it lasts tells of the demand, too
+        self.include(id, "inventory", Named { product: Some(products.m12), ..Named::default() });
+        self.field(id, "inventory", "qty", "days_of_supply", Some("28"));
         self.field(id, "demand_bucket", "qty_low", "full", None);
         self.field(id, "demand_bucket", "qty_high", "full", None);
     }

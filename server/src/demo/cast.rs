@@ -169,6 +169,7 @@ impl Gather<'_> {
             risk_rating: opinion.map(|(_, risk)| risk.into()),
             nda_ref: opinion.map(|_| format!("NDA-{}", slug.to_uppercase())),
             transfer_contract: None,
+            privacy_contact: text(&format!("privacy@{slug}.example")),
             status: "active".into(),
             created_at: self.seed.new_year(-6),
         });
@@ -254,6 +255,11 @@ impl Gather<'_> {
             last_seen_at: Some(self.seed.hours(-1)),
         });
         self.assign(id, "service_account", None);
+        if let Some(right) = self.assignments.last_mut() {
+            // the demo runs on one machine; elsewhere these are the addresses of the partner
+            right.networks = Some(json!(["127.0.0.0/8", "::1/128"]));
+            right.cost_per_minute = Some(2_000);
+        }
     }
 
     fn assign(&mut self, principal_id: Uuid, role: &str, scope_unit_id: Option<Uuid>) {
@@ -266,6 +272,8 @@ impl Gather<'_> {
             scope_unit_id,
             valid_from,
             valid_to: None,
+            networks: None,
+            cost_per_minute: None,
         });
     }
 

@@ -80,6 +80,7 @@ fn host(world: &World, out: &Out) -> Result<()> {
             risk_rating: None,
             nda_ref: None,
             transfer_contract: None,
+            privacy_contact: None,
             status: "active".into(),
             created_at: opening,
         }])?;
@@ -131,6 +132,8 @@ fn host(world: &World, out: &Out) -> Result<()> {
         scope_unit_id: market.map(|n| world.id(Thing::Host, n, Part::Unit, 0)),
         valid_from: opening,
         valid_to: None,
+        networks: None,
+        cost_per_minute: None,
     };
     out.write::<role_assignment::Entity>(staff.iter().map(right).collect())
 }
@@ -167,6 +170,7 @@ fn company(world: &World, n: u64) -> organisation::Model {
         risk_rating: Some(one(&mut dice, &["low", "medium", "high"]).into()),
         nda_ref: None,
         transfer_contract: None,
+        privacy_contact: None,
         status: "active".into(),
         created_at: world.opening(),
     }
@@ -237,10 +241,17 @@ fn rights(world: &World, n: u64) -> [role_assignment::Model; 2] {
         scope_unit_id: None,
         valid_from: world.opening(),
         valid_to: None,
+        networks: None,
+        cost_per_minute: None,
     };
+    let machine = right(Part::MachineAssignment, world.id(Thing::Partner, n, Part::Machine, 0), "service_account");
     [
         right(Part::Assignment, world.person(n), role),
-        right(Part::MachineAssignment, world.id(Thing::Partner, n, Part::Machine, 0), "service_account"),
+        role_assignment::Model {
+            networks: Some(serde_json::json!(["127.0.0.0/8", "::1/128", "10.0.0.0/8"])),
+            cost_per_minute: Some(2_000),
+            ..machine
+        },
     ]
 }
 

@@ -16,6 +16,7 @@ use super::{
     ids::Codec,
     model::{self, Shown},
     plan::{Input, Object, Part, Plan, Root, Step, Write},
+    tools::{self, Call},
     value::{Node, Origin},
     viewer,
 };
@@ -39,6 +40,7 @@ pub struct Compiler<'a> {
     pub limits: &'a Limits,
     steps: Vec<Option<Step>>,
     inputs: Vec<Input>,
+    calls: Vec<Call>,
     /// How many slots for the keys of rows above were given out.
     parents: usize,
     introspects: bool,
@@ -88,8 +90,8 @@ impl<'a> Compiler<'a> {
         codec: &'a Codec,
         limits: &'a Limits,
     ) -> Self {
-        let (steps, inputs, parents, introspects) = (Vec::new(), Vec::new(), 0, false);
-        Compiler { view, dialect, document, variables, codec, limits, steps, inputs, parents, introspects }
+        let (steps, inputs, calls, parents, introspects) = (Vec::new(), Vec::new(), Vec::new(), 0, false);
+        Compiler { view, dialect, document, variables, codec, limits, steps, inputs, calls, parents, introspects }
     }
 
     pub fn finish(self, roots: Vec<(String, Root)>, cost: usize) -> Result<Plan> {
@@ -110,7 +112,8 @@ impl<'a> Compiler<'a> {
             }
         }
         let reads = Read::all(self.view, steps.iter().flat_map(|step| step.statement.reads()));
-        Ok(Plan { steps, inputs, slots, roots, introspects: self.introspects, reads })
+        let cost = u32::try_from(cost).unwrap_or(u32::MAX).max(1);
+        Ok(Plan { steps, inputs, slots, roots, calls: self.calls, introspects: self.introspects, cost, reads })
     }
 
     // ---- selections
@@ -194,6 +197,11 @@ impl<'a> Compiler<'a> {
         self.inputs.len() - 1
     }
 
+    pub fn call(&mut self, call: Call) -> usize {
+        self.calls.push(call);
+        self.calls.len() - 1
+    }
+
     pub fn reserve(&mut self) -> usize {
         self.steps.push(None);
         self.steps.len() - 1
@@ -227,6 +235,8 @@ impl<'a> Compiler<'a> {
             "node" => return self.node(wanted),
             "nodes" => return self.nodes(wanted),
             "viewer" => return viewer::compile(self, wanted),
+            "policies" if self.view.class.operator => return tools::policies(self, wanted),
+            "auditVerify" if self.view.class.operator => return tools::call(self, "Query", wanted),
             _ => {}
         }
         for ty in model::types(&self.view.class) {

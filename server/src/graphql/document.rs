@@ -12,7 +12,7 @@ use async_graphql::{
 use async_graphql_value::Value;
 use serde_json::{Map, Value as Json};
 
-use super::Limits;
+use super::{Limits, tools};
 use crate::error::{Error, Result};
 
 /// What of a variable's value a plan depends on; all else is bound when the plan runs.
@@ -174,12 +174,12 @@ impl Document {
         Ok(self.definition()?.node.ty == OperationType::Query)
     }
 
-    pub fn is_subscription(&self) -> bool {
-        self.definition().is_ok_and(|operation| operation.node.ty == OperationType::Subscription)
-    }
-
     pub fn is_mutation(&self) -> Result<bool> {
         Ok(self.definition()?.node.ty == OperationType::Mutation)
+    }
+
+    pub fn is_subscription(&self) -> bool {
+        self.definition().is_ok_and(|operation| operation.node.ty == OperationType::Subscription)
     }
 
     fn read_variables(&mut self) -> Result<()> {
@@ -238,6 +238,7 @@ fn role_of(argument: &str) -> Role {
         "filter" => Role::Shape,
         "after" | "before" => Role::Cursor,
         "id" | "ids" => Role::Id,
+        name if tools::ARGUMENTS.contains(&name) => Role::Shape,
         _ => Role::Value,
     }
 }

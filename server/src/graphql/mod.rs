@@ -16,6 +16,7 @@ mod run;
 mod schema;
 pub mod subscription;
 mod subscription_schema;
+mod tools;
 mod value;
 mod viewer;
 
@@ -40,7 +41,7 @@ pub use viewer::access as access_of;
 use crate::{
     access::{Caller, View, ViewClass},
     app::App,
-    audit::Action,
+    audit::{Action, Read},
     config,
     error::{Code, Error, Result},
     feed,
@@ -68,6 +69,10 @@ pub enum AnswerStatus {
     RequestError,
     Unauthenticated,
     Forbidden,
+    /// Its budget is spent, for so many seconds.
+    TooMany {
+        retry_after: u64,
+    },
     /// A GET of something else than a query.
     NotAQuery,
     Internal,
@@ -168,6 +173,7 @@ pub struct Engine {
     plans: Cache<PlanKey, Arc<Plan>>,
     codecs: Cache<Uuid, Arc<Codec>>,
     ids: AtomicU64,
+    tools: tools::Desk,
 }
 
 impl Engine {
@@ -182,6 +188,7 @@ impl Engine {
             plans: Cache::new(limits.plans),
             codecs: Cache::new(10_000),
             ids: AtomicU64::new(1),
+            tools: tools::Desk::default(),
         }
     }
 
@@ -278,6 +285,7 @@ impl From<Error> for Refused {
         let status = match (&error, error.code()) {
             (Error::Unavailable(_), _) => AnswerStatus::Unavailable,
             (Error::Unlogged(_), _) => AnswerStatus::Unlogged,
+            (Error::RateLimited { retry_after, .. }, _) => AnswerStatus::TooMany { retry_after: *retry_after },
             (_, Code::Unauthenticated) => AnswerStatus::Unauthenticated,
             (_, Code::Forbidden) => AnswerStatus::Forbidden,
             (_, Code::Internal) => AnswerStatus::Internal,
@@ -286,8 +294,7 @@ impl From<Error> for Refused {
         if matches!(status, AnswerStatus::Internal | AnswerStatus::Unavailable | AnswerStatus::Unlogged) {
             crate::telemetry::failure(&error);
         }
-        let error =
-            serde_json::json!({ "message": error.client_text(), "extensions": { "code": error.code().as_str() } });
+        let error = serde_json::json!({ "message": error.client_text(), "extensions": error.extensions() });
         Refused { status, errors: vec![error] }
     }
 }
@@ -341,8 +348,9 @@ const ATTEMPTS: usize = 5;
 async fn try_answer(app: &Arc<App>, caller: &Caller, mut request: Request) -> std::result::Result<Vec<u8>, Refused> {
     let now = app.clock.now();
     let mut view = app.gate.view(caller, now).await?;
+    let mut paid = 0;
     for _ in 0..ATTEMPTS {
-        match attempt(app, caller, &view, &mut request, now).await {
+        match attempt(app, caller, &view, &mut request, now, &mut paid).await {
             Ok(Some(body)) => return Ok(body),
             Ok(None) => {}
             // what a stale view does not know may be shared by now
@@ -359,11 +367,12 @@ async fn try_answer(app: &Arc<App>, caller: &Caller, mut request: Request) -> st
 }
 
 async fn attempt(
-    app: &App,
+    app: &Arc<App>,
     caller: &Caller,
     view: &Arc<View>,
     request: &mut Request,
     now: entities::Instant,
+    paid: &mut u32,
 ) -> std::result::Result<Option<Vec<u8>>, Refused> {
     let engine = &app.graphql;
     let class = engine.class(view);
@@ -389,6 +398,11 @@ async fn attempt(
             plan
         }
     };
+    // an answer that is made anew is paid for once
+    if plan.cost > *paid {
+        app.budgets.spend(caller.principal, view.budget(caller.principal, now), plan.cost - *paid)?;
+        *paid = plan.cost;
+    }
     let introspection = match plan.introspects {
         true => Some(introspect(&*engine.schema(class, &view.class)?, &document, request).await),
         false => None,
@@ -401,12 +415,22 @@ async fn attempt(
         variables: &request.variables,
         me: caller.person(),
         now,
+        asker: Some(tools::Asker { app, caller, now }),
         introspection,
     };
     let Some(answer) = run::run(&run).await? else { return Ok(None) };
     // the last thing before the answer leaves: what cannot be logged is not handed out
-    app.audit.record(caller.into(), Action::Read, &plan.reads, |ty| answer.delivered[ty.0])?;
+    record(app, caller, &plan, &answer, now).await?;
     Ok(Some(answer.into_body()))
+}
+
+/// Notes what an answer holds, with the looks by which it may have been read.
+async fn record(app: &App, caller: &Caller, plan: &Plan, answer: &run::Answered, now: entities::Instant) -> Result<()> {
+    let looks = match plan.reads.iter().any(Read::is_looked) && caller.place.is_none() {
+        true => app.gate.open_looks(caller.principal, now).await?,
+        false => Vec::new(),
+    };
+    app.audit.record_looking(caller.into(), Action::Read, &plan.reads, &looks, |ty| answer.delivered[ty.0])
 }
 
 fn shape(document: &Document, variables: &Map<String, Json>, codec: &Codec) -> Vec<u8> {

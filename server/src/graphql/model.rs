@@ -146,6 +146,7 @@ pub fn scalar_name(ty: &Type, index: usize, field: &Field) -> String {
     match field.kind {
         Kind::Id => "ID",
         Kind::Text => "String",
+        Kind::Int if field.wide => "Long",
         Kind::Int => "Int",
         Kind::Bool => "Boolean",
         Kind::Decimal => "Decimal",
@@ -173,6 +174,8 @@ pub enum Doing {
     Create,
     Update,
     Delete,
+    /// Opens a hidden field, and makes the look that says so.
+    Open,
 }
 
 impl Mutation {
@@ -182,6 +185,7 @@ impl Mutation {
             Doing::Create => "create",
             Doing::Update => "update",
             Doing::Delete => "delete",
+            Doing::Open => return camel("break_glass"),
         };
         format!("{word}{}", self.ty.name)
     }
@@ -197,7 +201,7 @@ impl Mutation {
         let fields = match self.doing {
             Doing::Create => writable.create.clone(),
             Doing::Update => writable.update.clone(),
-            Doing::Delete => Default::default(),
+            Doing::Delete | Doing::Open => Default::default(),
         };
         fields.into_iter().map(move |i| (i, &self.ty.fields[i]))
     }
@@ -212,9 +216,13 @@ pub fn mutations(class: &ViewClass) -> impl Iterator<Item = Mutation> {
             (Doing::Update, !writable.update.is_empty()),
             (Doing::Delete, writable.delete),
         ];
-        all.into_iter().filter(|(_, may)| *may).map(move |(doing, _)| Mutation { ty, doing })
+        let all = all.into_iter().chain([(Doing::Open, ty.name == LOOK && class.sees_type(ty.id))]);
+        all.filter(|(_, may)| *may).map(move |(doing, _)| Mutation { ty, doing })
     })
 }
+
+/// The type of looks: who sees its own can take one.
+const LOOK: &str = "BreakGlass";
 
 pub fn aggregate_field(ty: &Type) -> String {
     format!("{}Aggregate", ty.singular())

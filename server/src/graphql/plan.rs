@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use entities::meta::Kind;
 
-use super::value::{Expected, Origin};
+use super::{
+    tools::{Call, Shape},
+    value::{Expected, Origin},
+};
 use crate::{
     access::{
         read::Arg,
@@ -22,8 +25,12 @@ pub struct Plan {
     pub inputs: Vec<Input>,
     pub slots: usize,
     pub roots: Vec<(String, Root)>,
+    /// The operator's tools that are used.
+    pub calls: Vec<Call>,
     /// Introspection is answered by the schema.
     pub introspects: bool,
+    /// Objects that an answer can have: what a run takes of a budget.
+    pub cost: u32,
     /// What the access log says of each run.
     pub reads: Vec<Read>,
 }
@@ -71,7 +78,7 @@ pub struct Parent {
 pub enum Root {
     Typename,
     Introspection,
-    /// A part of the viewer that needs no row.
+    /// A part of an object that needs no row.
     Ready(Vec<u8>),
     List(List),
     One {
@@ -91,6 +98,11 @@ pub enum Root {
     },
     /// An object that is no row: the viewer, what a mutation gives.
     Parts(Vec<(String, Root)>),
+    /// What a tool tells.
+    Told {
+        call: usize,
+        shape: Shape,
+    },
     Null,
 }
 

@@ -9,6 +9,7 @@ use super::{
     json,
     page::bad_cursor,
     plan::{EdgePart, GROUPS, GroupPart, GroupValue, Input, List, ListPart, Object, PagePart, Part, Plan, Root, Write},
+    tools::Asker,
 };
 use crate::{
     access::{
@@ -29,6 +30,8 @@ pub struct Run<'a> {
     pub variables: &'a Map<String, Json>,
     pub me: Uuid,
     pub now: Instant,
+    /// Who calls an operator's tools; a subscription has none.
+    pub asker: Option<Asker<'a>>,
     /// What the schema answered to introspection, by answer key.
     pub introspection: Option<Json>,
 }
@@ -131,9 +134,16 @@ pub async fn run(run: &Run<'_>) -> Result<Option<Answered>> {
     if !current && run.gate.version().await? != run.view.version {
         return Ok(None);
     }
+    let mut told = Vec::with_capacity(plan.calls.len());
+    if let Some(asker) = &run.asker {
+        for call in &plan.calls {
+            told.push(call.run(asker, run.variables).await?);
+        }
+    }
     let mut writer = Writer {
         run,
         results: &results,
+        told: &told,
         out: Vec::with_capacity(4096),
         path: Vec::new(),
         hidden: Vec::new(),
@@ -188,6 +198,7 @@ pub fn node(run: &Run<'_>, results: &[Found], step: usize, key: Uuid, object: &O
     let mut writer = Writer {
         run,
         results,
+        told: &[],
         out: Vec::with_capacity(512),
         path: path.into_iter().map(Segment::Key).collect(),
         hidden: Vec::new(),
@@ -268,6 +279,8 @@ enum Segment<'a> {
 struct Writer<'a> {
     run: &'a Run<'a>,
     results: &'a [Found],
+    /// What the tools told.
+    told: &'a [Json],
     out: Vec<u8>,
     path: Vec<Segment<'a>>,
     /// Paths of the fields that the row hides, written.
@@ -333,6 +346,7 @@ impl<'a> Writer<'a> {
                     types.iter().for_each(|ty| self.delivered[ty.0].add(None));
                 }
             }
+            Root::Told { call, shape } => shape.write(&self.told[*call], &mut self.out),
             Root::Parts(parts) => {
                 self.out.push(b'{');
                 for (key, part) in parts {

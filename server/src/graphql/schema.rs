@@ -9,7 +9,7 @@ use entities::meta::Kind;
 
 use super::{
     model::{self, Shown},
-    mutation, subscription_schema,
+    mutation, subscription_schema, tools,
 };
 use crate::{
     access::{ViewClass, guard::Shape},
@@ -82,6 +82,9 @@ pub fn build(class: &ViewClass) -> Result<Schema> {
     parts.extend(side_enumerations(class));
     query = query.field(field("viewer", named("Viewer")).description("Who asks, and what it may see."));
     parts.extend(viewer(class));
+    if class.operator {
+        query = tools::extend(query, &mut parts);
+    }
     let writes = mutation::schema(class);
     let mutation = (!writes.is_empty()).then_some(mutation::ROOT);
     parts.extend(writes);
@@ -134,6 +137,10 @@ fn common() -> Vec<AnyType> {
         scalar("Decimal", "An exact decimal number as text, at most four digits behind the point: `\"12.5\"`."),
         scalar("DateTime", "A moment in UTC, RFC 3339: `\"2026-09-01T09:00:00Z\"`."),
         scalar("Date", "A calendar day, ISO 8601: `\"2026-09-01\"`."),
+        scalar(
+            "Long",
+            "A whole number of 64 bits, as a JSON number: `4294967296`. It is taken as text, too: `\"4294967296\"`.",
+        ),
         scalar("JSON", "Any JSON value."),
     ];
     let page_info = Object::new("PageInfo")
@@ -147,6 +154,7 @@ fn common() -> Vec<AnyType> {
         ("ID", &[][..]),
         ("Boolean", &[]),
         ("Int", &["gt", "gte", "lt", "lte"]),
+        ("Long", &["gt", "gte", "lt", "lte"]),
         ("Decimal", &["gt", "gte", "lt", "lte"]),
         ("DateTime", &["gt", "gte", "lt", "lte"]),
         ("Date", &["gt", "gte", "lt", "lte"]),

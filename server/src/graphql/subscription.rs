@@ -560,6 +560,7 @@ impl Watch {
             variables: &question.variables,
             me: look.me,
             now: look.at,
+            asker: None,
             introspection: None,
         }
     }

@@ -189,6 +189,8 @@ pub fn shape(role: Role, json: Option<&Json>, out: &mut Vec<u8>, cursor_nulls: &
 #[derive(Clone, Debug)]
 pub struct Expected {
     pub kind: Kind,
+    /// Whole numbers of 64 bits.
+    pub wide: bool,
     pub one_of: &'static [&'static str],
     /// The type whose ids are taken.
     pub of: Option<TypeId>,
@@ -201,7 +203,7 @@ pub struct Expected {
 impl Expected {
     pub fn of(index: usize, field: &Field, ty: TypeId, place: String) -> Self {
         let of = if index == 0 { Some(ty) } else { field.to };
-        Expected { kind: field.kind, one_of: field.one_of, of, list: false, pattern: false, place }
+        Expected { kind: field.kind, wide: field.wide, one_of: field.one_of, of, list: false, pattern: false, place }
     }
 
     pub fn coerce(&self, json: &Json, codec: &Codec) -> Result<Arg> {
@@ -267,6 +269,10 @@ impl Expected {
                     return Err(self.wrong(json, "a pattern that does not end in a lone `\\`"));
                 }
                 Ok(Arg::Text(text.to_string()))
+            }
+            Kind::Int if self.wide => {
+                let number = json.as_i64().or_else(|| text()?.parse().ok());
+                number.map(Arg::Int).ok_or_else(|| self.wrong(json, "a whole number of 64 bits"))
             }
             Kind::Int => json
                 .as_i64()

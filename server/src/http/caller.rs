@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::http::{HeaderMap, header};
 
 use crate::{
-    access::Caller,
+    access::{Caller, Origin},
     app::App,
     error::{Error, Result},
 };
@@ -13,8 +13,8 @@ use crate::{
 /// In whose place the caller asks: an operator looks as that seat would, a deputy acts for it.
 pub(super) const PLACE: &str = "x-entente-as";
 
-pub(super) async fn of(app: &App, headers: &HeaderMap) -> Result<Arc<Caller>> {
-    let caller = app.tokens.caller(headers, app.clock.now())?;
+pub(super) async fn of(app: &App, headers: &HeaderMap, origin: Origin) -> Result<Arc<Caller>> {
+    let caller = app.tokens.caller(headers, origin, app.clock.now())?;
     in_place(app, caller, headers).await
 }
 

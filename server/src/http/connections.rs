@@ -65,7 +65,8 @@ impl Connections {
     pub(super) fn enter(self: &Arc<Self>) -> Result<Guest> {
         let mut open = self.open();
         if open.stopping || open.guests.len() >= self.most {
-            return Err(Error::RateLimited("the hub takes no more connections now, try again in a moment".into()));
+            let text = "the hub takes no more connections now, try again in a moment".into();
+            return Err(Error::RateLimited { text, retry_after: 5 });
         }
         open.last += 1;
         let (tell, told) = oneshot::channel();

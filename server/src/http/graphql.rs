@@ -12,7 +12,7 @@ use axum::{
 
 use super::{
     accept::{self, Media},
-    caller, events, page, params, reply, socket,
+    caller, events, origin, page, params, reply, socket,
 };
 use crate::{
     app::App,
@@ -35,7 +35,8 @@ pub(super) async fn handle(app: Arc<App>, request: Request) -> Response {
     if parts.headers.contains_key(header::UPGRADE) {
         return socket::upgrade(app, parts).await;
     }
-    let caller = match app.tokens.caller(&parts.headers, app.clock.now()) {
+    let origin = origin::of(&parts, &app.config.http.trusted_proxies);
+    let caller = match app.tokens.caller(&parts.headers, origin, app.clock.now()) {
         Ok(caller) => caller,
         Err(error) => return reply::unauthenticated(media, &error),
     };
@@ -137,6 +138,9 @@ fn deliver(wish: Media, answer: Answer) -> Response {
         AnswerStatus::RequestError => reply::send(media, request_error(media), answer.body),
         AnswerStatus::Unauthenticated => {
             reply::challenge(reply::send(media, StatusCode::UNAUTHORIZED, answer.body), None)
+        }
+        AnswerStatus::TooMany { retry_after } => {
+            reply::later(reply::send(media, StatusCode::TOO_MANY_REQUESTS, answer.body), retry_after)
         }
         AnswerStatus::Forbidden => reply::send(media, StatusCode::FORBIDDEN, answer.body),
         AnswerStatus::NotAQuery => {

@@ -7,12 +7,13 @@ mod connections;
 mod events;
 mod graphql;
 mod health;
+mod origin;
 mod page;
 mod params;
 mod reply;
 mod socket;
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -72,7 +73,8 @@ pub async fn serve(
             connections.stop();
         }
     };
-    let served = axum::serve(listener, router(app)).with_graceful_shutdown(told);
+    let router = router(app).into_make_service_with_connect_info::<SocketAddr>();
+    let served = axum::serve(listener, router).with_graceful_shutdown(told);
     served.await.map_err(|cause| Error::internal(format!("the server ended: {cause}")))?;
     connections.all_left().await;
     Ok(())
@@ -117,7 +119,7 @@ async fn route(app: Arc<App>, request: Request) -> Response {
         "/.well-known/jwks.json" if reading => reply::json(StatusCode::OK, &app.tokens.key_set()),
         "/" if reading && accept::negotiate(request.headers(), ANSWERS_AND_PAGE) == Some(Media::Html) => to_graphql(),
         _ if reading && let Some(page) = page::asset(path) => page,
-        _ => nowhere(&app, &request),
+        _ => nowhere(&app, request),
     }
 }
 
@@ -129,9 +131,11 @@ fn to_graphql() -> Response {
     response
 }
 
-fn nowhere(app: &App, request: &Request) -> Response {
+fn nowhere(app: &App, request: Request) -> Response {
     let media = Media::Json;
-    match app.tokens.caller(request.headers(), app.clock.now()) {
+    let (parts, _) = request.into_parts();
+    let origin = origin::of(&parts, &app.config.http.trusted_proxies);
+    match app.tokens.caller(&parts.headers, origin, app.clock.now()) {
         Ok(_) => reply::refused(media, StatusCode::NOT_FOUND, &Error::not_found("there is nothing at this path")),
         Err(error) => reply::unauthenticated(media, &error),
     }

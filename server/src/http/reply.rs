@@ -68,15 +68,18 @@ pub(super) fn failed_here(media: Media, error: &Error) -> Response {
 pub(super) fn failed(media: Media, error: &Error) -> Response {
     let down = matches!(error, Error::Unavailable(_) | Error::Unlogged(_));
     let status = if down { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::INTERNAL_SERVER_ERROR };
-    let mut response = send(media, status, body(error, telemetry::request_id()));
-    if down {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
-    }
+    let response = send(media, status, body(error, telemetry::request_id()));
+    if down { later(response, 5) } else { response }
+}
+
+/// Asks the client to come back in so many seconds.
+pub(super) fn later(mut response: Response, seconds: u64) -> Response {
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     response
 }
 
 fn body(error: &Error, id: Option<String>) -> String {
-    let mut extensions = json!({ "code": error.code().as_str() });
+    let mut extensions = error.extensions();
     if let Some(id) = id {
         extensions["requestId"] = Value::String(id);
     }

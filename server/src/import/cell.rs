@@ -119,6 +119,7 @@ mod tests {
             name: "f".into(),
             column: "f",
             kind,
+            wide: false,
             optional: false,
             class: Class::Int,
             groups: &[],

@@ -17,9 +17,10 @@ pub fn uncompilable(rules: &Rules) -> Vec<Refusal> {
                 Ok(asker) => asker,
                 Err(reason) => return vec![Refusal::new(super::Place::file("schema.cedarschema"), reason)],
             };
-            for (ty, (classes, writes)) in rules.classes.iter().zip(&rules.writes).enumerate() {
+            let sides = rules.classes.iter().zip(&rules.writes).zip(&rules.exports);
+            for (ty, ((classes, writes), export)) in sides.enumerate() {
                 let mut done: Vec<&str> = Vec::new();
-                for class in classes.iter().chain(writes.all()) {
+                for class in classes.iter().chain(writes.all()).chain([export]) {
                     for rule in &class.rules {
                         if done.contains(&rule.id.as_str()) || refusals.iter().any(|r| r.place == rule.place) {
                             continue;

@@ -32,6 +32,7 @@ use crate::{
 };
 
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Diff {
     pub old: String,
     pub new: String,
@@ -44,6 +45,7 @@ pub struct Diff {
 }
 
 #[derive(Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct SeatDiff {
     /// With the person where what changes depends on who sits there.
     pub seat: String,
@@ -51,6 +53,7 @@ pub struct SeatDiff {
 }
 
 #[derive(Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct TypeDiff {
     #[serde(rename = "type")]
     pub ty: &'static str,
@@ -62,6 +65,7 @@ pub struct TypeDiff {
 
 /// How a field is shown, in how many rows more or less fully than before. Rows that come or go count.
 #[derive(Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct FieldDiff {
     pub field: &'static str,
     pub old: String,

@@ -27,6 +27,8 @@ use crate::{
     error::{Error, Result},
 };
 
+/// The moment of the world that the shipped expectations speak of.
+pub const WORLD: &str = "2026-06-15T10:00:00Z";
 /// The folder of expectations in a folder of policies.
 const FOLDER: &str = "tests";
 /// How many rows one expectation may speak of.
@@ -65,6 +67,31 @@ pub struct Expectation {
     is: String,
     why: String,
     at: Option<Instant>,
+}
+
+/// What came of trying all of them.
+#[derive(Debug)]
+pub struct Outcome {
+    /// How many speak of which rule.
+    pub rules: Vec<(String, usize)>,
+    pub tried: usize,
+    /// Those that fail, each in a few lines.
+    pub failures: Vec<String>,
+}
+
+impl Outcome {
+    pub fn holds(&self) -> bool {
+        self.failures.is_empty()
+    }
+
+    pub fn text(&self) -> String {
+        if !self.holds() {
+            let count = format!("{} of {} expectations fail", self.failures.len(), self.tried);
+            return format!("{count}\n{}", self.failures.join("\n"));
+        }
+        let rules: Vec<String> = self.rules.iter().map(|(rule, count)| format!("{rule} {count}")).collect();
+        format!("{} expectations hold: {}", self.tried, rules.join(", "))
+    }
 }
 
 /// Those that are shipped, or those in the folder.
@@ -166,8 +193,8 @@ fn checked(place: Place, written: Written) -> std::result::Result<Expectation, S
     })
 }
 
-/// Tries all of them; the failures, each in a few lines. `ground` is how `policy explain` finds the same rows.
-pub async fn run(db: &Db, rules: &Rules, now: Instant, all: &[Expectation], ground: &str) -> Result<Vec<String>> {
+/// Tries all of them. `ground` is how `policy explain` finds the same rows.
+pub async fn run(db: &Db, rules: &Rules, now: Instant, all: &[Expectation], ground: &str) -> Result<Outcome> {
     let mut views: HashMap<(&str, Instant), (View, Uuid)> = HashMap::new();
     let mut failures = Vec::new();
     for expectation in all {
@@ -185,7 +212,14 @@ pub async fn run(db: &Db, rules: &Rules, now: Instant, all: &[Expectation], grou
             failures.push(expectation.failure(&got, ground));
         }
     }
-    Ok(failures)
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for expectation in all {
+        *counts.entry(expectation.rule.as_str()).or_default() += 1;
+    }
+    let mut rules: Vec<(String, usize)> = counts.into_iter().map(|(rule, count)| (rule.to_string(), count)).collect();
+    // R2 before R10
+    rules.sort_by_key(|(rule, _)| (rule.len(), rule.clone()));
+    Ok(Outcome { rules, tried: all.len(), failures })
 }
 
 impl Expectation {

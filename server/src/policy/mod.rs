@@ -21,7 +21,7 @@ use std::{
 };
 
 use cedar_policy::{
-    ActionConstraint, EntityTypeName, EntityUid, Policy, PolicyId, ResourceConstraint, Schema, ValidationMode,
+    ActionConstraint, Effect, EntityTypeName, EntityUid, Policy, PolicyId, ResourceConstraint, Schema, ValidationMode,
     Validator,
 };
 use sha2::{Digest, Sha256};
@@ -59,6 +59,8 @@ pub struct Rule {
     pub grid: Option<Arc<[Dimension]>>,
     /// By law: above the forbids.
     pub legal: bool,
+    /// For whoever has opened the field in the row, see `access::look`.
+    pub glass: bool,
 }
 
 /// Fields of one type that no policy can tell apart, and the rules that may speak of them.
@@ -90,16 +92,41 @@ pub struct Rules {
     pub all: Vec<Arc<Rule>>,
     /// By type, in the catalogue's order.
     pub classes: Vec<Vec<FieldClass>>,
+    /// The texts that they were read from, by file.
+    pub files: Vec<(String, String)>,
+    /// By type: the rules on taking its rows along, a class without fields.
+    pub exports: Vec<FieldClass>,
     /// What can be written, likewise.
     pub writes: Vec<Writes>,
     /// Of the policy texts: a part of the key of every view.
     pub version: u64,
 }
 
+impl Rule {
+    /// `permit`, `forbid` or `by law`
+    pub fn effect(&self) -> &'static str {
+        match (self.policy.effect(), self.legal) {
+            (Effect::Forbid, _) => "forbid",
+            (Effect::Permit, true) => "by law",
+            (Effect::Permit, false) => "permit",
+        }
+    }
+
+    /// How a permit shows what it permits.
+    pub fn treatment(&self) -> Option<String> {
+        match self.shown {
+            _ if self.effect() != "permit" => None,
+            Shown::As(treatment) => Some(treatment.to_string()),
+            Shown::Hidden => Some("hidden".into()),
+            Shown::ByAgreement => Some("as an agreement says".into()),
+        }
+    }
+}
+
 impl Rules {
     /// The policies in the binary, or those of a folder.
     pub fn load(folder: Option<&Path>) -> Result<Self> {
-        Self::parse(&source::read(folder)?).map_err(|refusals| Error::usage(report(&refusals)))
+        Self::parse(&files(folder)?).map_err(|refusals| Error::usage(report(&refusals)))
     }
 
     pub fn parse(files: &[(String, String)]) -> std::result::Result<Self, Vec<Refusal>> {
@@ -113,8 +140,9 @@ impl Rules {
             return Err(refusals);
         }
         let sorted = Sorted::new(&schema, &all);
-        let (classes, writes) = (sorted.reads(), sorted.writes());
-        let rules = Rules { classes, writes, schema, all, version: version(files) };
+        let (classes, writes, exports) = (sorted.reads(), sorted.writes(), sorted.exports());
+        let (files, version) = (files.to_vec(), version(files));
+        let rules = Rules { classes, exports, writes, schema, all, files, version };
         let refusals = check::uncompilable(&rules);
         if refusals.is_empty() { Ok(rules) } else { Err(refusals) }
     }
@@ -123,6 +151,11 @@ impl Rules {
         let id: &str = id.as_ref();
         self.all.iter().find(|r| r.id == id)
     }
+}
+
+/// Name and text of the files in the binary, or of those in a folder.
+pub fn files(folder: Option<&Path>) -> Result<Vec<(String, String)>> {
+    source::read(folder)
 }
 
 /// Names a policy set, in the access log too: the same set has the same version on any machine and build.
@@ -181,6 +214,14 @@ fn one_grid(all: &[Arc<Rule>]) -> Vec<Refusal> {
     refusals
 }
 
+/// The type that a tool is asked about.
+pub fn named(name: &str) -> Result<&'static Type> {
+    CATALOGUE.by_name(name).ok_or_else(|| {
+        let known: Vec<&str> = CATALOGUE.types.iter().map(|t| t.name).collect();
+        Error::usage(format!("there is no type `{name}`, the types are {}", known.join(", ")))
+    })
+}
+
 /// What `entente policy check` says: a line per policy that cannot be taken.
 pub fn report(refusals: &[Refusal]) -> String {
     refusals.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
@@ -230,6 +271,10 @@ impl<'a> Sorted<'a> {
             },
         };
         CATALOGUE.types.iter().map(of).collect()
+    }
+
+    fn exports(&self) -> Vec<FieldClass> {
+        CATALOGUE.types.iter().map(|ty| self.class(ty, schema::EXPORT.into(), Vec::new())).collect()
     }
 
     // what an agreement says differs from field to field, so a class is by policy only

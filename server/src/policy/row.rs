@@ -10,7 +10,7 @@ use crate::{
         pred::{Op, Pred, Term, Val, and, not, or},
         probe::{Probe, is_key, on_path, path},
     },
-    catalogue::{CATALOGUE, Field, Type},
+    catalogue::{CATALOGUE, Field, Type, TypeId},
     error::{Error, Result},
     graphql::Codec,
 };
@@ -22,17 +22,20 @@ const NAMES: &[&str] = &["sku", "number", "slug", "title", "code", "name", "code
 /// How many rows an answer names when more than one is meant.
 const NAMED: usize = 5;
 
-/// The one row that is meant. `ids` reads the ids that the asker was given.
-pub async fn find(probe: &Probe, ids: &Codec, ty: &Type, text: &str) -> Result<Uuid> {
-    let condition = match (ids.read_id(text), text.parse::<Uuid>()) {
-        (Some((of, _)), _) if of != ty.id => {
+/// The one row that is meant. `ids` read the ids that those were given who may name it by one.
+pub async fn find(probe: &Probe, ids: &[Codec], ty: &Type, text: &str) -> Result<Uuid> {
+    let read: Vec<(TypeId, Uuid)> = ids.iter().filter_map(|ids| ids.read_id(text)).collect();
+    let condition = match (read.first(), text.parse::<Uuid>()) {
+        (Some((of, _)), _) if *of != ty.id => {
             return Err(Error::usage(format!(
                 "`{text}` is the id of a {}, not of a {}",
-                CATALOGUE.ty(of).name,
+                CATALOGUE.ty(*of).name,
                 ty.name
             )));
         }
-        (Some((_, key)), _) | (None, Ok(key)) => Arc::new(is_key(key)),
+        // any id of the type stands for some key: those that were given to somebody else lead nowhere
+        (Some(_), _) => or(read.into_iter().map(|(_, key)| Arc::new(is_key(key)))),
+        (None, Ok(key)) => Arc::new(is_key(key)),
         (None, Err(_)) if text.contains(['=', '<', '>']) => {
             let terms = text.split(',').map(|term| written(ty, term, probe.now)).collect::<Result<Vec<_>>>()?;
             and(terms)

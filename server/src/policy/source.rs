@@ -18,6 +18,9 @@ static SHIPPED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../policies");
 /// Beside the policies: what must be true of them.
 const INVARIANTS: &str = "invariants";
 
+/// The kind of organisation of those who run the hub.
+const HOST: &str = "internal";
+
 /// What a file holds, and so which annotations it knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Contents {
@@ -158,6 +161,13 @@ pub fn rules(contents: Contents, file: &str, text: &str, refusals: &mut Vec<Refu
     out
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tier {
+    Usual,
+    Legal,
+    Glass,
+}
+
 fn rule(contents: Contents, file: &str, text: &str, policy: &Policy) -> std::result::Result<Rule, Refusal> {
     let Some(id) = policy.annotation("id").map(String::from) else {
         let first = policy.to_string().lines().next().unwrap_or_default().to_string();
@@ -194,13 +204,24 @@ fn rule(contents: Contents, file: &str, text: &str, policy: &Policy) -> std::res
         }
         (None, _) => None,
     };
-    let legal = match policy.annotation("tier") {
-        None => false,
-        Some("legal") if permit => true,
-        Some(_) => return Err(refuse("@tier is `legal`, and only on a permit: it stands above the forbids".into())),
+    let tier = match policy.annotation("tier") {
+        None => Tier::Usual,
+        Some("legal") if permit => Tier::Legal,
+        Some("glass") if permit => Tier::Glass,
+        Some(_) => return Err(refuse(
+            "@tier is `legal`, which stands above the forbids, or `glass`, which holds for an hour and a reason, and only on a permit".into(),
+        )),
     };
-    if legal && shown != Shown::As(Treatment::Full) {
-        return Err(refuse("what the law gives is given in full: leave @treatment out".into()));
+    if tier != Tier::Usual && shown != Shown::As(Treatment::Full) {
+        return Err(refuse(
+            "what the law gives, or who breaks the glass sees, is given in full: leave @treatment out".into(),
+        ));
+    }
+    let inside = PrincipalConstraint::In(super::uid("Kind", HOST));
+    if tier == Tier::Glass && policy.principal_constraint() != inside {
+        return Err(refuse(
+            "only the host's own people break the glass: write `principal in Kind::\"internal\"`".into(),
+        ));
     }
     let person = policy.entity_literals().into_iter().find(|l| l.type_name().to_string() == ASKER);
     let scoped = matches!(policy.principal_constraint(), PrincipalConstraint::Eq(_))
@@ -215,7 +236,8 @@ fn rule(contents: Contents, file: &str, text: &str, policy: &Policy) -> std::res
         place: place.clone(),
         shown,
         grid,
-        legal,
+        legal: tier == Tier::Legal,
+        glass: tier == Tier::Glass,
     })
 }
 

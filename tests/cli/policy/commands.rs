@@ -52,7 +52,13 @@ async fn schemas_are_printed() {
 
 async fn a_seat_has_a_schema_of_its_own(hub: Hub) {
     let whole = hub.cli(&["schema"]).run().await.good();
-    assert_eq!(hub.cli(&["schema", "--as", "nordwind/admin"]).run().await.good(), whole, "the operator sees all");
+    // what may be written is another matter
+    let read = |sdl: &str| -> Vec<String> {
+        let blocks = sdl.split("\n}\n").filter(|block| !block.contains("input ") && !block.contains("Payload"));
+        blocks.map(|block| block.trim().to_owned()).collect()
+    };
+    let operators = hub.cli(&["schema", "--as", "nordwind/admin"]).run().await.good();
+    assert_eq!(read(&operators), read(&whole), "the operator sees all");
     let own = hub.cli(&["schema", "--as", "aqua-seals/partner_planner"]).run().await.good();
     assert!(own.contains("type DemandBucket ") && own.len() < whole.len());
     for hidden in ["type Customer ", "netAmount", "type SalesOrder "] {

@@ -242,7 +242,7 @@ async fn json_says_the_same(hub: Hub) {
         (&first["id"], &first["file"], &first["decides"]),
         (&"nda.name".into(), &"nda.cedar".into(), &true.into())
     );
-    assert_eq!(first["conditions"][0]["values"][0], serde_json::json!(["ndaLevel", "1"]));
+    assert_eq!(first["conditions"][0]["values"][0], serde_json::json!({ "path": "ndaLevel", "value": "1" }));
 }
 
 /// Each change that is promised is made, as an operator, and does what was said.

@@ -26,7 +26,12 @@ pub struct Known {
     /// Without a row: there is none with this key.
     rows: HashMap<(TypeId, Uuid), Option<Row>>,
     sets: HashMap<&'static str, Set>,
+    /// What is needed in so many days, by product and place.
+    demand: HashMap<Ground, HashMap<[Uuid; 2], Option<i64>>>,
 }
+
+/// A type that declares a demand, and the days to look ahead.
+type Ground = (TypeId, u32);
 
 /// By holder and member.
 #[derive(Debug, Default)]
@@ -40,6 +45,7 @@ struct Set {
 pub struct Needs {
     rows: BTreeMap<TypeId, BTreeSet<Uuid>>,
     sets: BTreeMap<&'static str, Asked>,
+    demand: BTreeMap<Ground, BTreeSet<[Uuid; 2]>>,
 }
 
 /// Whether any of these members is one of any of these holders'.
@@ -52,7 +58,7 @@ struct Asked {
 
 impl Needs {
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty() && self.sets.is_empty()
+        self.rows.is_empty() && self.sets.is_empty() && self.demand.is_empty()
     }
 
     /// One by one, for whoever learns them elsewhere than at a reader.
@@ -74,6 +80,10 @@ impl Needs {
         self.rows.entry(ty).or_default().insert(key);
     }
 
+    pub(super) fn demand(&mut self, ty: TypeId, days: u32, of: [Uuid; 2]) {
+        self.demand.entry((ty, days)).or_default().insert(of);
+    }
+
     pub(super) fn member(&mut self, set: &'static str, holder: Uuid, value: Scalar<'_>) {
         let asked = self.sets.entry(set).or_default();
         asked.holders.insert(holder);
@@ -88,7 +98,7 @@ impl Needs {
 impl Known {
     /// Nothing yet.
     pub fn at(now: Instant) -> Self {
-        Known { now, rows: HashMap::new(), sets: HashMap::new() }
+        Known { now, rows: HashMap::new(), sets: HashMap::new(), demand: HashMap::new() }
     }
 
     /// As conditions count it.
@@ -99,6 +109,11 @@ impl Known {
     /// `Some(None)`: there is no such row.
     pub(super) fn row(&self, ty: TypeId, key: Uuid) -> Option<Option<&[Value]>> {
         self.rows.get(&(ty, key)).map(Option::as_deref)
+    }
+
+    /// `Some(None)`: nothing is planned.
+    pub(super) fn demand(&self, ty: TypeId, days: u32, of: [Uuid; 2]) -> Option<Option<i64>> {
+        self.demand.get(&(ty, days))?.get(&of).copied()
     }
 
     pub(super) fn member(&self, set: &str, holder: Uuid, value: Scalar<'_>) -> Option<bool> {
@@ -139,6 +154,13 @@ impl Known {
         }
         for (name, asked) in &needs.sets {
             self.fetch_members(session, dialect, name, asked).await?;
+        }
+        for (ground, asked) in &needs.demand {
+            let statement = demand_of(dialect, *ground);
+            for of in asked {
+                let rows = self.run(session, &statement, &of.map(Arg::Id)).await?;
+                self.demand.entry(*ground).or_default().insert(*of, rows.int(0, 0));
+            }
         }
         Ok(())
     }
@@ -225,6 +247,21 @@ fn members_of(dialect: Dialect, name: &str, rows: bool) -> Statement {
             sql.members(name, |sql| sql.bind(Bind::Slot(0), BindType::Id));
             sql.push(")");
         }
+    }
+    Statement::written(sql)
+}
+
+/// What is needed of a product, slot 0, in a place, slot 1.
+fn demand_of(dialect: Dialect, (ty, days): Ground) -> Statement {
+    let mut sql = Sql::new(dialect);
+    match CATALOGUE.ty(ty).demand {
+        Some(demand) => {
+            sql.push(&format!("SELECT CAST({} AS bigint) FROM ", demand.sum));
+            sql.demanded(&demand, days, |sql, column| {
+                sql.bind(Bind::Slot(usize::from(column == demand.place)), BindType::Id);
+            });
+        }
+        None => _ = sql.push("SELECT NULL"),
     }
     Statement::written(sql)
 }

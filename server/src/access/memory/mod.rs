@@ -10,7 +10,7 @@ use entities::Instant;
 use uuid::Uuid;
 
 pub use known::{Known, Needs};
-pub use treated::treated;
+use treated::{lasts, treated};
 
 use self::logic::Logic;
 use super::{
@@ -21,7 +21,7 @@ use super::{
     view::View,
 };
 use crate::{
-    catalogue::{TypeId, Value},
+    catalogue::{CATALOGUE, TypeId, Value},
     error::{Error, Result},
 };
 
@@ -52,16 +52,48 @@ impl Case<'_> {
         let mut open = false;
         for &field in self.fields {
             match self.level(&logic, field, needs) {
-                Some(level) => shown.push(level),
+                Some(level) => {
+                    open |= !self.grounded(level, known, needs);
+                    shown.push(level);
+                }
                 None => open = true,
             }
         }
         (!open).then_some(Some(shown))
     }
 
-    /// The values as the view shows them; the secret makes the pseudonyms of the organisation that asks.
-    pub fn values(&self, shown: &[Option<Treatment>], secret: &str) -> Vec<Value> {
-        self.fields.iter().zip(shown).map(|(field, shown)| treated(*shown, &self.row[*field], secret)).collect()
+    /// The values as the view shows them, by what was known when it was decided how; the secret makes the pseudonyms
+    /// of the organisation that asks.
+    pub fn values(&self, known: &Known, shown: &[Option<Treatment>], secret: &str) -> Vec<Value> {
+        let value = |(field, shown): (&usize, &Option<Treatment>)| match (shown, &self.row[*field]) {
+            (Some(Treatment::DaysOfSupply(days)), value) => {
+                let need = self.place().and_then(|of| known.demand(self.ty, *days, of)).flatten();
+                lasts(value, need, *days)
+            }
+            (shown, value) => treated(*shown, value, secret),
+        };
+        self.fields.iter().zip(shown).map(value).collect()
+    }
+
+    /// Is it known what the value is shown by?
+    fn grounded(&self, shown: Option<Treatment>, known: &Known, needs: &mut Needs) -> bool {
+        let (Some(Treatment::DaysOfSupply(days)), Some(of)) = (shown, self.place()) else { return true };
+        let here = known.demand(self.ty, days, of).is_some();
+        if !here {
+            needs.demand(self.ty, days, of);
+        }
+        here
+    }
+
+    /// Product and place of a row that is needed.
+    fn place(&self) -> Option<[Uuid; 2]> {
+        let ty = CATALOGUE.ty(self.ty);
+        let key = |column: &str| match self.row[ty.fields.iter().position(|field| field.column == column)?] {
+            Value::Id(key) => Some(key),
+            _ => None,
+        };
+        let demand = ty.demand?;
+        Some([key(demand.product)?, key(demand.place)?])
     }
 
     fn level(&self, logic: &Logic<'_>, field: usize, needs: &mut Needs) -> Option<Option<Treatment>> {

@@ -20,6 +20,15 @@ pub fn treated(shown: Option<Treatment>, value: &Value, secret: &str) -> Value {
     }
 }
 
+/// Whole days, no more than those that were looked ahead; nothing where nothing is needed.
+pub fn lasts(value: &Value, need: Option<i64>, days: u32) -> Value {
+    let (Value::Decimal(Decimal(there)), Some(need)) = (value, need.filter(|need| *need > 0)) else {
+        return Value::Null;
+    };
+    let there = i128::from((*there).clamp(0, need)) * i128::from(days) / i128::from(need);
+    i64::try_from(there).map_or(Value::Null, |days| Decimal::from_int(days).into())
+}
+
 /// Text without a name before its first `@` is no address.
 fn masked(text: &str) -> Option<String> {
     let at = text.find('@')?;

@@ -67,6 +67,7 @@ pub fn read(
         }
         Doing::Update => Change::Update(id.ok_or_else(|| missing("id"))?, values),
         Doing::Delete => Change::Delete(id.ok_or_else(|| missing("id"))?),
+        Doing::Open => return Err(Error::internal("a look is no write of the catalogue's")),
     };
     if doing != Doing::Create && ty.version().is_some() && seen.is_none() {
         return Err(missing("rowVersion"));
@@ -75,8 +76,15 @@ pub fn read(
 }
 
 fn key(ty: TypeId, place: String, node: &Node, codec: &Codec) -> Result<uuid::Uuid> {
-    let expected =
-        Expected { kind: Kind::Id, one_of: &[], of: Some(ty), list: false, pattern: false, place: place.clone() };
+    let expected = Expected {
+        kind: Kind::Id,
+        wide: false,
+        one_of: &[],
+        of: Some(ty),
+        list: false,
+        pattern: false,
+        place: place.clone(),
+    };
     match expected.coerce(&node.json(), codec)? {
         Arg::Id(id) => Ok(id),
         _ => Err(Error::input(format!("`{place}` is no id"))),

@@ -1,6 +1,7 @@
 //! Mutations: one after the other, each in a transaction of its own. What a mutation gives is read by an ordinary
 //! plan of the caller's view, once the write is there, so it shows what a query would.
 
+mod glass;
 mod input;
 mod schema;
 
@@ -16,12 +17,11 @@ use super::{
     json,
     model::{self, Doing, Mutation},
     plan::{Input, Plan, Root},
-    run,
+    run, tools,
 };
 use crate::{
     access::{Caller, View, read::Arg, write::Write},
     app::App,
-    audit::Action,
     error::{Code, Error, Result},
 };
 
@@ -29,7 +29,7 @@ pub use schema::{ROOT, schema};
 
 /// The writes of one request.
 struct Asked<'a> {
-    app: &'a App,
+    app: &'a Arc<App>,
     caller: &'a Caller,
     document: &'a Document,
     variables: &'a Map<String, Json>,
@@ -37,7 +37,7 @@ struct Asked<'a> {
 }
 
 pub async fn answer(
-    app: &App,
+    app: &Arc<App>,
     caller: &Caller,
     view: &Arc<View>,
     document: &Document,
@@ -47,12 +47,14 @@ pub async fn answer(
     let asked = Asked { app, caller, document, variables, codec };
     let roots = asked.compiler(view).collect(&[&document.definition()?.node.selection_set.node], ROOT, &[])?;
     // what is wrong with the request is found before anything is written
+    let mut cost = 0u32;
     for (key, wanted) in &roots {
         if wanted.field.name.node != "__typename" {
-            asked.write(view, wanted)?;
-            asked.plan(view, key, wanted, Uuid::nil())?;
+            asked.check(view, wanted)?;
+            cost = cost.saturating_add(asked.plan(view, key, wanted, Uuid::nil())?.cost);
         }
     }
+    app.budgets.spend(caller.principal, view.budget(caller.principal, app.clock.now()), cost)?;
     let mut written = 0;
     let (mut out, mut hidden, mut errors) = (b"{\"data\":{".to_vec(), Vec::new(), Vec::new());
     for (key, wanted) in &roots {
@@ -112,6 +114,17 @@ impl<'a> Asked<'a> {
         found.ok_or_else(|| Error::Validation(format!("Unknown field \"{name}\" on type \"{ROOT}\".")))
     }
 
+    fn check(&self, view: &View, wanted: &Wanted<'_>) -> Result<()> {
+        match self.mutation(view, wanted)?.doing {
+            Doing::Open => self.look(wanted).map(drop),
+            _ => self.write(view, wanted).map(drop),
+        }
+    }
+
+    fn look(&self, wanted: &Wanted<'_>) -> Result<glass::Asked> {
+        glass::read(wanted.field.get_argument("input").map(|value| &value.node), self.variables, self.codec)
+    }
+
     fn write(&self, view: &View, wanted: &Wanted<'_>) -> Result<Write> {
         let mutation = self.mutation(view, wanted)?;
         let value = wanted.field.get_argument("input").map(|value| &value.node);
@@ -128,7 +141,7 @@ impl<'a> Asked<'a> {
             let root = match (wanted.field.name.node.as_str(), doing) {
                 ("__typename", _) => Root::Ready(json::text(&payload)),
                 ("id", Doing::Delete) => Root::Ready(json::text(&self.codec.id(ty.id, row))),
-                (name, Doing::Create | Doing::Update) if name == ty.singular() => {
+                (name, Doing::Create | Doing::Update | Doing::Open) if name == ty.singular() => {
                     let slot = compiler.input(Input::Ready(Arg::Ids(vec![row])));
                     let (step, object, price) = compiler.by_key(ty, slot, &wanted.inner, 1)?;
                     cost = cost.saturating_add(price);
@@ -144,8 +157,14 @@ impl<'a> Asked<'a> {
     async fn perform(&self, view: &Arc<View>, key: &str, wanted: &Wanted<'_>) -> Result<run::Answered> {
         let Asked { app, caller, .. } = self;
         let mut view = view.clone();
-        let mut row = None;
+        let mut row = match self.mutation(&view, wanted)?.doing {
+            Doing::Open => Some(app.gate.break_glass(&app.post, caller, &self.look(wanted)?.look()).await?),
+            _ => None,
+        };
         for _ in 0..ATTEMPTS {
+            if row.is_some() {
+                break;
+            }
             row = app.gate.write(&app.audit, caller, &view, &self.write(&view, wanted)?).await?;
             if row.is_some() {
                 break;
@@ -176,10 +195,19 @@ impl<'a> Asked<'a> {
     ) -> Result<Option<run::Answered>> {
         let Asked { app, caller, codec, variables, .. } = *self;
         let plan = &self.plan(view, key, wanted, row)?;
-        let run =
-            run::Run { gate: &app.gate, view, plan, codec, variables, me: caller.person(), now, introspection: None };
+        let run = run::Run {
+            gate: &app.gate,
+            view,
+            plan,
+            codec,
+            variables,
+            me: caller.person(),
+            now,
+            asker: Some(tools::Asker { app, caller, now }),
+            introspection: None,
+        };
         let Some(answered) = run::run(&run).await? else { return Ok(None) };
-        app.audit.record(caller.into(), Action::Read, &plan.reads, |ty| answered.delivered[ty.0])?;
+        super::record(app, caller, plan, &answered, now).await?;
         Ok(Some(answered))
     }
 }

@@ -23,6 +23,9 @@ pub fn schema(class: &ViewClass) -> Vec<AnyType> {
             Doing::Create => format!("Makes a {name}, in rows that this seat may make."),
             Doing::Update => format!("Changes what is given of a {name}; what is left out stays as it is."),
             Doing::Delete => format!("Deletes a {name}."),
+            Doing::Open => "Opens one hidden field of one row to you alone, for 60 minutes and a reason, if a policy \
+                            lets you. Whoever answers for the row is told by mail."
+                .to_owned(),
         };
         let input = InputValue::new("input", required(mutation.part("Input")));
         root = root.field(field(mutation.name(), named(mutation.part("Payload"))).argument(input).description(doc));
@@ -38,6 +41,12 @@ pub fn schema(class: &ViewClass) -> Vec<AnyType> {
 fn given(class: &ViewClass, mutation: Mutation) -> InputObject {
     let Mutation { ty, doing } = mutation;
     let mut input = InputObject::new(mutation.part("Input"));
+    if doing == Doing::Open {
+        let text = |name, doc| InputValue::new(name, required("String")).description(doc);
+        let id = InputValue::new("id", required("ID")).description("Of the row.");
+        let field = text("field", "Its name, as queries write it.");
+        return input.field(id).field(field).field(text("reason", "Why, for the owner and the access log."));
+    }
     if doing != Doing::Create {
         input = input.field(InputValue::new("id", required("ID")));
         if ty.version().is_some() {
@@ -61,7 +70,7 @@ fn payload(mutation: Mutation) -> Object {
     let object = Object::new(mutation.part("Payload"));
     match doing {
         Doing::Delete => object.field(field("id", required("ID")).description("Of the row that is no more.")),
-        Doing::Create | Doing::Update => {
+        Doing::Create | Doing::Update | Doing::Open => {
             let doc = "The row as this seat sees it now; null if it does not.";
             object.field(field(ty.singular(), named(ty.name)).description(doc))
         }

@@ -28,10 +28,10 @@ use super::{
     accept::Media,
     caller,
     connections::{Guest, Notice},
-    reply,
+    origin, reply,
 };
 use crate::{
-    access::Caller,
+    access::{Caller, Origin},
     app::App,
     error::{Error, Result},
     feed::{End, Subscription},
@@ -55,7 +55,8 @@ pub(super) async fn upgrade(app: Arc<App>, mut parts: Parts) -> Response {
     let media = Media::GraphqlResponse;
     // a browser cannot send it here, others can: then it must hold
     let signed = parts.headers.contains_key(header::AUTHORIZATION);
-    if signed && let Err(error) = app.tokens.caller(&parts.headers, app.clock.now()) {
+    let origin = origin::of(&parts, &app.config.http.trusted_proxies);
+    if signed && let Err(error) = app.tokens.caller(&parts.headers, origin, app.clock.now()) {
         return reply::unauthenticated(media, &error);
     }
     let Ok(upgrade) = WebSocketUpgrade::from_request_parts(&mut parts, &()).await else {
@@ -81,7 +82,7 @@ pub(super) async fn upgrade(app: Arc<App>, mut parts: Parts) -> Response {
         .write_buffer_size(WRITE_BUFFER)
         .max_message_size(most)
         .max_frame_size(most);
-    upgrade.on_upgrade(move |socket| Box::pin(Session::new(app, guest, socket).run(headers)))
+    upgrade.on_upgrade(move |socket| Box::pin(Session::new(app, guest, socket, origin).run(headers)))
 }
 
 struct Session {
@@ -93,6 +94,7 @@ struct Session {
     beat: Interval,
     /// Since the last beat.
     heard: bool,
+    origin: Origin,
 }
 
 enum Operation {
@@ -117,7 +119,7 @@ enum Step {
 type Ends<T> = std::result::Result<T, Closing>;
 
 impl Session {
-    fn new(app: Arc<App>, guest: Guest, socket: WebSocket) -> Self {
+    fn new(app: Arc<App>, guest: Guest, socket: WebSocket, origin: Origin) -> Self {
         let every = Duration::from_secs(app.config.streams.keep_alive as u64);
         Session {
             guest,
@@ -126,6 +128,7 @@ impl Session {
             running: JoinSet::new(),
             beat: time::interval_at(Instant::now() + every, every),
             heard: true,
+            origin,
             app,
         }
     }
@@ -183,7 +186,7 @@ impl Session {
     async fn admit(&mut self, headers: &HeaderMap, payload: &Map<String, Value>) -> Ends<Arc<Caller>> {
         let admitted = async {
             let headers = named(headers, payload)?;
-            let caller = caller::of(&self.app, &headers).await?;
+            let caller = caller::of(&self.app, &headers, self.origin).await?;
             self.guest.introduce(&self.app, &caller).await?;
             Ok(caller)
         };
@@ -227,7 +230,7 @@ impl Session {
                 let most = self.app.config.streams.operations;
                 if self.operations.len() >= most {
                     let text = format!("a connection has at most {most} operations open at once, complete one first");
-                    return self.say([protocol::failed(&id, &Error::RateLimited(text))]).await;
+                    return self.say([protocol::failed(&id, &Error::RateLimited { text, retry_after: 1 })]).await;
                 }
                 let (app, caller) = (self.app.clone(), caller.clone());
                 let answered = async move {

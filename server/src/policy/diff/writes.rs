@@ -1,6 +1,6 @@
 //! What one policy set lets a seat write and another does not, in rows that it sees.
 
-use std::{fmt::Write, sync::Arc};
+use std::{collections::HashMap, fmt::Write};
 
 use serde::Serialize;
 
@@ -57,20 +57,19 @@ pub async fn compare(probe: &Probe, ty: &Type, old: &TypeView, new: &TypeView) -
         ty.writable().map(|(i, f)| (format!("{}:write", f.name), &old.writes.fields[i], &new.writes.fields[i]));
     let mut out = Vec::new();
     // fields that are permitted alike on both sides are counted once
-    let mut counted: Vec<(&Arc<Pred>, &Arc<Pred>, (i64, i64))> = Vec::new();
+    let mut counted = HashMap::<(&Pred, &Pred), (i64, i64)>::new();
     for (action, was, is) in whole.into_iter().chain(fields) {
         if was == is {
             continue;
         }
         let creates = action == "create";
-        let known = counted.iter().find(|(w, n, _)| *w == was && *n == is).map(|(.., counts)| *counts);
-        let (gained, lost) = match known {
-            Some(counts) => counts,
+        let (gained, lost) = match counted.get(&(&**was, &**is)) {
+            Some(counts) => *counts,
             None if creates => (0, 0),
             None => {
                 let (before, after) = (and([old.row.clone(), was.clone()]), and([new.row.clone(), is.clone()]));
                 let counts = (probe.beyond(ty, &after, &before).await?, probe.beyond(ty, &before, &after).await?);
-                counted.push((was, is, counts));
+                counted.insert((was, is), counts);
                 counts
             }
         };

@@ -17,11 +17,12 @@ use crate::{
 };
 
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct AgreementPart {
     pub title: String,
     pub status: String,
-    pub from: String,
-    pub until: Option<String>,
+    pub from: Instant,
+    pub until: Option<Instant>,
     pub in_force: bool,
     /// Why it is not in force.
     pub obstacle: Option<String>,
@@ -30,11 +31,18 @@ pub struct AgreementPart {
     pub scopes: Vec<ScopePart>,
     /// How many scopes it has for this type that do not cover the row.
     pub other_scopes: usize,
-    /// Field and treatment.
-    pub fields: Vec<(String, String)>,
+    pub fields: Vec<FieldPart>,
+}
+
+/// How the agreement shows a field.
+#[derive(Debug, Serialize)]
+pub struct FieldPart {
+    pub field: String,
+    pub shown: String,
 }
 
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ScopePart {
     pub text: String,
     pub in_force: bool,
@@ -121,12 +129,12 @@ impl Case<'_> {
         let objects = self.objects();
         let mut out = Vec::new();
         for record in &self.records {
-            let mut fields: Vec<(String, String)> = Vec::new();
+            let mut fields: Vec<FieldPart> = Vec::new();
             for row in &record.terms.fields {
                 let meant = self.fields.iter().find(|field| speaks_of(row, self.q.ty, &self.q.ty.fields[**field]));
                 if let Some(field) = meant {
-                    let how = row.treatment.map_or_else(|| "hidden".into(), |shown| shown.to_string());
-                    fields.push((self.q.ty.fields[*field].name.clone(), how));
+                    let shown = row.treatment.map_or_else(|| "hidden".into(), |shown| shown.to_string());
+                    fields.push(FieldPart { field: self.q.ty.fields[*field].name.clone(), shown });
                 }
             }
             let mine: Vec<&ScopeRow> =
@@ -148,8 +156,8 @@ impl Case<'_> {
             out.push(AgreementPart {
                 title: record.title.clone(),
                 status: record.status.clone(),
-                from: day(record.from),
-                until: record.until.map(day),
+                from: record.from,
+                until: record.until,
                 in_force: record.in_force(self.q.now),
                 obstacle: obstacle(record, self.q.now),
                 covers: asked.then_some(covered && !barred),

@@ -3,7 +3,7 @@
 
 use entities::Instant;
 
-use super::{Case, Shown, agreements::day, listed, refused};
+use super::{Case, SeenBy, Shown, agreements::day, listed, refused};
 use crate::{
     access::{
         Treatment,
@@ -294,7 +294,7 @@ impl Case<'_> {
     }
 
     /// Who else sees it, and how.
-    pub(super) async fn seen_by(&self) -> Result<Vec<(String, String)>> {
+    pub(super) async fn seen_by(&self) -> Result<Vec<SeenBy>> {
         let few = self.q.others.len() <= SEATS;
         let mut out = Vec::new();
         for taken in self.q.others {
@@ -313,7 +313,7 @@ impl Case<'_> {
                 (None, Some(field)) => {
                     let levels = &view.fields[field].levels;
                     if let Some(guard) = view.guarding(field) {
-                        out.push((taken.name.to_string(), guard.treatment().to_string()));
+                        out.push(SeenBy { seat: taken.name.to_string(), shown: guard.treatment().to_string() });
                     }
                     let words: Vec<String> = levels.iter().map(|(_, shown)| shown.to_string()).collect();
                     (!or(levels.iter().map(|(p, _)| p.clone())).is_never()).then(|| words.join(", "))
@@ -323,7 +323,7 @@ impl Case<'_> {
                     (seen > 0).then(|| format!("{seen} fields"))
                 }
             };
-            out.extend(told.map(|told| (taken.name.to_string(), told)));
+            out.extend(told.map(|shown| SeenBy { seat: taken.name.to_string(), shown }));
         }
         Ok(out)
     }

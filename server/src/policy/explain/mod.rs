@@ -2,6 +2,7 @@
 //! tried on the row, and what would have to change, each change tried through the same compiler.
 
 mod agreements;
+mod ask;
 mod change;
 mod text;
 mod verdict;
@@ -13,6 +14,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use self::agreements::AgreementPart;
+pub use self::ask::{Asked, ask, what};
 use super::Rules;
 use crate::{
     access::{
@@ -47,6 +49,7 @@ pub struct Question<'a> {
 }
 
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Explanation {
     pub seat: String,
     #[serde(rename = "type")]
@@ -64,7 +67,13 @@ pub struct Explanation {
     /// What would have to change.
     pub changes: Vec<String>,
     /// Other seats, and how they see it.
-    pub seen_by: Vec<(String, String)>,
+    pub seen_by: Vec<SeenBy>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct SeenBy {
+    pub seat: String,
+    pub shown: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -102,7 +111,14 @@ pub struct Condition {
     pub text: String,
     pub holds: Option<bool>,
     /// What the row says there, told where the condition fails.
-    pub values: Vec<(String, Option<String>)>,
+    pub values: Vec<Told>,
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+pub struct Told {
+    pub path: String,
+    /// `None`: it is not set.
+    pub value: Option<String>,
 }
 
 /// A rule, under an agreement, with the fields that it decides about.
@@ -120,11 +136,7 @@ impl Entry {
     }
 
     fn effect(&self) -> &'static str {
-        match (self.part.forbids(), self.part.rule.legal) {
-            (true, _) => "forbid",
-            (_, true) => "by law",
-            _ => "permit",
-        }
+        self.part.rule.effect()
     }
 }
 
@@ -280,7 +292,8 @@ impl<'a> Case<'a> {
             let telling = holds == Some(entry.part.forbids());
             if let (Some(key), true) = (self.q.row, telling) {
                 for path in paths(&piece.condition).into_iter().filter(|path| told(self.q.ty, path)).take(4) {
-                    values.push((path_text(self.q.ty, &path), self.probe.value(self.q.ty, key, &path).await?));
+                    let value = self.probe.value(self.q.ty, key, &path).await?;
+                    values.push(Told { path: path_text(self.q.ty, &path), value });
                 }
             }
             conditions.push(Condition { text: piece.text.clone(), holds, values });

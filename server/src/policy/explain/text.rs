@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 
-use super::{Explanation, PolicyPart, agreements::AgreementPart};
+use super::{
+    Explanation, PolicyPart,
+    agreements::{AgreementPart, day},
+};
 
 /// Rules that do not decide are told up to so many.
 const BESIDE: usize = 12;
@@ -49,7 +52,7 @@ impl Explanation {
             let _ = writeln!(out, "\npermitted to others by {}", told.join(", "));
         }
         if !self.seen_by.is_empty() {
-            let told: Vec<String> = self.seen_by.iter().map(|(seat, how)| format!("{seat} ({how})")).collect();
+            let told: Vec<String> = self.seen_by.iter().map(|by| format!("{} ({})", by.seat, by.shown)).collect();
             let _ = writeln!(out, "\nalso seen by {}", told.join(", "));
         }
         out
@@ -91,9 +94,9 @@ impl PolicyPart {
             let values: Vec<String> = condition
                 .values
                 .iter()
-                .map(|(path, value)| match value {
-                    Some(value) => format!("{path} is {value}"),
-                    None => format!("{path} is not set"),
+                .map(|told| match &told.value {
+                    Some(value) => format!("{} is {value}", told.path),
+                    None => format!("{} is not set", told.path),
                 })
                 .collect();
             let values = if values.is_empty() { String::new() } else { format!("   ({})", values.join(", ")) };
@@ -104,12 +107,12 @@ impl PolicyPart {
 
 impl AgreementPart {
     fn write(&self, out: &mut String) {
-        let until = self.until.as_ref().map_or_else(|| "without an end".to_string(), |until| format!("until {until}"));
+        let until = self.until.map_or_else(|| "without an end".to_string(), |until| format!("until {}", day(until)));
         let state = match &self.obstacle {
             None => "in force".to_string(),
             Some(why) => format!("not in force, {why}"),
         };
-        let _ = writeln!(out, "  “{}”, {} from {}, {until}: {state}", self.title, self.status, self.from);
+        let _ = writeln!(out, "  “{}”, {} from {}, {until}: {state}", self.title, self.status, day(self.from));
         for scope in &self.scopes {
             let covers = match (scope.covers, scope.in_force && self.in_force) {
                 (Some(true), true) => "covers this row",
@@ -123,7 +126,7 @@ impl AgreementPart {
             let _ = writeln!(out, "    none of its {} scopes covers this row", self.other_scopes);
         }
         if !self.fields.is_empty() {
-            let told: Vec<String> = self.fields.iter().map(|(field, how)| format!("{field} {how}")).collect();
+            let told: Vec<String> = self.fields.iter().map(|f| format!("{} {}", f.field, f.shown)).collect();
             let _ = writeln!(out, "    shows {}", told.join(", "));
         }
     }

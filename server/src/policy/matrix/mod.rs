@@ -7,6 +7,7 @@ use std::fmt::Write;
 
 use clap::ValueEnum;
 use entities::Instant;
+use serde_json::{Value as Json, json};
 
 use super::Rules;
 use crate::{
@@ -83,6 +84,33 @@ impl Matrix {
         }
     }
 
+    /// For whoever draws it.
+    pub fn json(&self) -> Json {
+        let cell = |(seat, cell): (&SeatName, &Cell)| {
+            let state = match cell.state {
+                State::Full => "full",
+                State::Masked => "treated",
+                State::Conditional => "conditional",
+                State::Summed => "summed",
+                State::Hidden => "hidden",
+            };
+            json!({
+                "seat": seat.to_string(), "state": state, "shown": cell.word,
+                "permits": cell.permits, "forbids": cell.forbids,
+            })
+        };
+        let row = |(field, cells): (&Field, &Vec<Cell>)| {
+            let cells: Vec<Json> = self.seats.iter().zip(cells).map(cell).collect();
+            json!({ "field": field.name, "class": class(field), "cells": cells })
+        };
+        let of = |(ty, rows): &(&Type, Vec<Vec<Cell>>)| {
+            let fields: Vec<Json> = ty.fields.iter().zip(rows).map(row).collect();
+            json!({ "type": ty.name, "fields": fields })
+        };
+        let seats: Vec<String> = self.seats.iter().map(ToString::to_string).collect();
+        json!({ "at": self.now, "seats": seats, "types": self.types.iter().map(of).collect::<Vec<_>>() })
+    }
+
     /// A table for each type: a row for each field, a column for each seat.
     fn text(&self) -> String {
         let mut out = String::new();
@@ -154,6 +182,8 @@ impl Cell {
                 note(&mut forbids, part);
             }
         }
+        permits.sort_unstable();
+        forbids.sort_unstable();
         Cell { state, word, writes: writes(view, ty, field), permits, forbids }
     }
 

@@ -36,7 +36,7 @@ use crate::{
     progress::Progress,
 };
 
-pub use report::Report;
+pub use report::{Claimed, IdleRule, Report};
 
 /// The policies and what is claimed of them.
 pub struct Proof {
@@ -82,24 +82,30 @@ impl Proof {
         let all: Vec<Arc<Rule>> = rules.all.iter().chain(claimed).cloned().collect();
         let sorted = Sorted::new(&rules.schema, &all);
         let writes = sorted.writes().into_iter().map(|w| w.create.into_iter().chain(w.delete).chain(w.fields));
+        let beside = writes.zip(sorted.exports()).map(|(writes, export)| writes.chain([export]));
         let classes: Vec<Vec<FieldClass>> = sorted
             .reads()
             .into_iter()
-            .zip(writes)
-            .map(|(reads, writes)| reads.into_iter().chain(writes).collect())
+            .zip(beside)
+            .map(|(reads, beside)| reads.into_iter().chain(beside).collect())
             .collect();
         let schemas = classes.iter().map(|of_type| narrowed(of_type)).collect::<Result<_>>()?;
         Ok(Proof { rules, claims, classes, schemas })
     }
 
-    /// Asks everything, with a solver for each core.
-    pub async fn run(self) -> Result<Report> {
+    /// How many steps [`Proof::run`] takes.
+    pub fn steps(&self) -> u64 {
+        self.classes.iter().flatten().count() as u64
+    }
+
+    /// Asks everything, of so many solvers at once.
+    pub async fn run(self, solvers: usize, progress: Progress) -> Result<Report> {
         let started = Instant::now();
         let proof = Arc::new(self);
         let next = Arc::new(AtomicUsize::new(0));
-        let progress = Arc::new(Progress::steps(proof.classes.iter().flatten().count() as u64));
+        let progress = Arc::new(progress);
         let mut crew = JoinSet::new();
-        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+        for _ in 0..solvers {
             let (proof, next, progress, mut solver) = (proof.clone(), next.clone(), progress.clone(), Solver::start()?);
             crew.spawn(async move {
                 let mut found = Vec::new();

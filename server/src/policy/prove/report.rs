@@ -2,12 +2,42 @@
 
 use std::{fmt::Write, time::Duration};
 
+use serde::Serialize;
+
 use super::{Found, Held, Proof, claim::Claim, idle::Idle};
 
+#[derive(Serialize)]
 pub struct Report {
     pub text: String,
+    pub invariants: Vec<Claimed>,
+    pub idle: Vec<IdleRule>,
     /// What is wrong, in a sentence.
     pub refusal: Option<String>,
+}
+
+/// How an invariant fared.
+#[derive(Serialize)]
+pub struct Claimed {
+    pub id: String,
+    pub doc: String,
+    pub file: String,
+    pub line: usize,
+    pub fields: usize,
+    pub questions: usize,
+    /// It holds if there are none.
+    pub faults: Vec<String>,
+}
+
+/// A policy that decides nothing, or is said to and does.
+#[derive(Serialize)]
+pub struct IdleRule {
+    pub id: String,
+    pub file: String,
+    pub line: usize,
+    /// Why, and what to do.
+    pub reason: String,
+    /// The policies say that it stays.
+    pub kept: bool,
 }
 
 impl Proof {
@@ -15,7 +45,7 @@ impl Proof {
         let mut text = String::new();
         let none = Held::default();
         let width = self.claims.iter().map(|c| c.rule.id.len()).max().unwrap_or(0);
-        let mut wrong = 0;
+        let (mut wrong, mut invariants) = (0, Vec::new());
         for (i, claim) in self.claims.iter().enumerate() {
             let held = found.claims.get(&i).unwrap_or(&none);
             let faults = faults(claim, held);
@@ -24,16 +54,25 @@ impl Proof {
             let _ =
                 writeln!(text, "{word} {id:<width$}  {} fields, {} questions ({place})", held.fields, held.questions);
             wrong += usize::from(!faults.is_empty());
-            for fault in faults {
+            for fault in &faults {
                 for (i, line) in fault.lines().enumerate() {
                     let _ = writeln!(text, "{}{line}", if i == 0 { "      " } else { "        " });
                 }
             }
+            invariants.push(Claimed {
+                id: id.clone(),
+                doc: claim.rule.doc.clone(),
+                file: place.file.clone(),
+                line: place.line,
+                fields: held.fields,
+                questions: held.questions,
+                faults,
+            });
         }
         if self.claims.is_empty() {
             text.push_str("no invariants are beside the policies\n");
         }
-        let mut useless = 0;
+        let (mut useless, mut idle_rules) = (0, Vec::new());
         for rule in &self.rules.all {
             let kept = rule.policy.annotation("idle");
             let why = idle.iter().find(|i| i.rule.id == rule.id).map(|i| i.why.as_str());
@@ -45,6 +84,13 @@ impl Proof {
             };
             useless += usize::from(word == "IDLE ");
             let _ = writeln!(text, "{word} {} ({}): {said}", rule.id, rule.place);
+            idle_rules.push(IdleRule {
+                id: rule.id.clone(),
+                file: rule.place.file.clone(),
+                line: rule.place.line,
+                reason: said,
+                kept: word == "kept ",
+            });
         }
         let (claims, policies) = (self.claims.len(), self.rules.all.len());
         let _ = writeln!(
@@ -64,7 +110,7 @@ impl Proof {
             refusals.push(format!("{useless} of {policies} policies are idle or wrongly called so"));
         }
         let refusal = (!refusals.is_empty()).then(|| refusals.join(", and ") + ", as said above");
-        Report { text, refusal }
+        Report { text, invariants, idle: idle_rules, refusal }
     }
 }
 

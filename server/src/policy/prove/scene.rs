@@ -129,7 +129,10 @@ impl<'a> Scene<'a> {
     /// The permits that show at least as much as this one, where they hold.
     pub fn others(&self, rule: &Rule) -> Vec<&'a Arc<Rule>> {
         let full = Shown::As(Treatment::Full);
-        let covers = |o: &&&Arc<Rule>| o.id != rule.id && (o.shown == full || (o.shown == rule.shown && !rule.legal));
+        // what holds for an hour makes nothing needless that holds always
+        let covers = |o: &&&Arc<Rule>| {
+            o.id != rule.id && (rule.glass || !o.glass) && (o.shown == full || (o.shown == rule.shown && !rule.legal))
+        };
         self.permits.iter().chain(&self.legal).filter(covers).copied().collect()
     }
 
