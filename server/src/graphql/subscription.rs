@@ -129,6 +129,10 @@ impl Shown {
         self.0.len()
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub fn key(&self, row: usize) -> Uuid {
         self.0.id(row, self.1).unwrap_or_default()
     }
