@@ -3,7 +3,7 @@ use crate::prelude::*;
 /// Where a seat's events are sent.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel, Catalogued)]
 #[sea_orm(table_name = "webhook_endpoint")]
-#[catalogue(name = "WebhookEndpoint")]
+#[catalogue(name = "WebhookEndpoint", closed)]
 pub struct Model {
     /// Key of the endpoint
     #[sea_orm(primary_key, auto_increment = false)]

@@ -108,7 +108,8 @@ mod tests {
         for at in ["2026-01-01T00:00:00Z", "2028-02-29T23:59:59Z"] {
             let world = keys(at).await;
             assert_eq!(world, keys(at).await);
-            for ty in &crate::catalogue::CATALOGUE.types {
+            // what nobody but the hub writes comes from its use
+            for ty in crate::catalogue::CATALOGUE.types.iter().filter(|ty| !ty.closed) {
                 assert!(world.iter().any(|(name, _)| name == ty.name), "no {}", ty.name);
             }
         }
