@@ -40,7 +40,7 @@ fn tables() -> Vec<Table> {
         table(
             "break_glass",
             [
-                key("principal_id", "principal"),
+                key("principal_id", "principal").paged(),
                 text("object_type"),
                 uuid("object_id"),
                 text("field"),

@@ -1,7 +1,7 @@
 //! The post: takes mails out of the outbox and hands them to a server, or lays them into a folder. What a server
 //! does not take is tried again, later and later, for good.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use entities::{Instant, mail};
 use lettre::{
@@ -34,7 +34,7 @@ pub struct Post {
 
 enum Way {
     Server(AsyncSmtpTransport<Tokio1Executor>),
-    Folder(AsyncFileTransport<Tokio1Executor>),
+    Folder(PathBuf),
 }
 
 impl Post {
@@ -44,15 +44,7 @@ impl Post {
         })?;
         let way = match (&settings.smtp, &settings.folder) {
             (Some(url), _) => Some(Way::Server(url.transport()?)),
-            (None, Some(folder)) => {
-                std::fs::create_dir_all(folder).map_err(|cause| {
-                    let folder = folder.display();
-                    Error::usage(format!(
-                        "cannot create `{folder}` ({cause}), name another folder as setting `mail.folder`"
-                    ))
-                })?;
-                Some(Way::Folder(AsyncFileTransport::new(folder)))
-            }
+            (None, Some(folder)) => Some(Way::Folder(folder.clone())),
             (None, None) => None,
         };
         Ok(Post { outbox: Outbox::new(db), clock, from, way })
@@ -100,7 +92,14 @@ impl Post {
             .map_err(|cause| cause.to_string())?;
         match way {
             Way::Server(server) => server.send(message).await.map(drop).map_err(|cause| cause.to_string()),
-            Way::Folder(folder) => folder.send(message).await.map(drop).map_err(|cause| cause.to_string()),
+            // made for the first mail: a folder that nobody needs is not left behind
+            Way::Folder(folder) => {
+                tokio::fs::create_dir_all(folder)
+                    .await
+                    .map_err(|cause| format!("cannot create `{}` ({cause})", folder.display()))?;
+                let folder = AsyncFileTransport::<Tokio1Executor>::new(folder);
+                folder.send(message).await.map(drop).map_err(|cause| cause.to_string())
+            }
         }
     }
 

@@ -18,7 +18,9 @@ async fn migrate(database: &Database, arguments: &[&str]) -> crate::harness::Out
 async fn tables(database: &Database) -> Vec<String> {
     let words = match database.dialect {
         Dialect::Sqlite => {
-            "SELECT type || ' ' || name || ' ' || coalesce(sql, '') FROM sqlite_master WHERE name <> 'seaql_migrations' ORDER BY 1"
+            // the counters of AUTOINCREMENT are the database's own table, which nobody may drop
+            "SELECT type || ' ' || name || ' ' || coalesce(sql, '') FROM sqlite_master \
+             WHERE name NOT IN ('seaql_migrations', 'sqlite_sequence') ORDER BY 1"
         }
         Dialect::Postgres => {
             "SELECT table_name || ' ' || column_name || ' ' || data_type || ' ' || is_nullable || ' ' || coalesce(column_default, '') || ' ' || coalesce(collation_name, '') \

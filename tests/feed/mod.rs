@@ -168,7 +168,7 @@ impl Follower {
     /// Takes events until the copy is what a query shows.
     async fn agrees(&mut self, hub: &Hub, seat: &str) {
         let expected = self.topic.asked(hub, seat).await;
-        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(12);
+        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
         while self.copy != expected {
             let left = deadline.saturating_duration_since(tokio::time::Instant::now());
             if tokio::time::timeout(left, self.event()).await.is_err() {

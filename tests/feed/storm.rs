@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -107,18 +107,30 @@ async fn a_snapshot_under_writes_has_no_hole_and_no_double(hub: Hub) {
         let mut rng = StdRng::seed_from_u64(11);
         while !stopped.load(Ordering::Relaxed) {
             writer.sql(&write(&mut rng)).await;
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(200)).await;
         }
     });
+    // each reads all the time, as a client does: who does not read is given up
     let mut followers = Vec::new();
+    let came = Arc::new(AtomicUsize::new(0));
     for seat in [AQUA, PLANNER, CERAM, AQUA] {
-        let mut follower = Follower::open(&hub, seat, DEMAND, json!({})).await;
-        follower.up_to_date().await;
-        followers.push((seat, follower));
+        let (hub, stopped, came) = (hub.clone(), stop.clone(), came.clone());
+        followers.push(tokio::spawn(async move {
+            let mut follower = Follower::open(&hub, seat, DEMAND, json!({})).await;
+            follower.up_to_date().await;
+            came.fetch_add(1, Ordering::Relaxed);
+            while !stopped.load(Ordering::Relaxed) {
+                _ = tokio::time::timeout(Duration::from_millis(50), follower.event()).await;
+            }
+            follower.agrees(&hub, seat).await;
+        }));
+    }
+    while came.load(Ordering::Relaxed) < followers.len() && !followers.iter().any(|follower| follower.is_finished()) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     stop.store(true, Ordering::Relaxed);
     writes.await.unwrap();
-    for (seat, follower) in &mut followers {
-        follower.agrees(&hub, seat).await;
+    for follower in followers {
+        follower.await.unwrap();
     }
 }

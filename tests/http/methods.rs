@@ -12,7 +12,7 @@ const SEAT: &str = "nordwind/planner";
 
 tests! {
     reading: a_query_may_be_asked_by_get, get_asks_queries_only, other_methods_are_not_allowed,
-        nothing_subscribes_yet;
+        a_subscription_needs_a_stream;
 }
 
 async fn get(hub: &Hub, parameters: &[(&str, &str)]) -> Reply {
@@ -68,10 +68,11 @@ async fn other_methods_are_not_allowed(hub: Hub) {
     assert_eq!((head.status, head.text.as_str()), (405, ""));
 }
 
-async fn nothing_subscribes_yet(hub: Hub) {
+async fn a_subscription_needs_a_stream(hub: Hub) {
     let request = hub.request(Method::GET, "/graphql").bearer_auth(hub.token(SEAT).await);
     let reply = send(request.header(CONNECTION, "upgrade").header(UPGRADE, "websocket")).await;
     assert_eq!((reply.status, reply.code().as_str()), (400, "BAD_USER_INPUT"));
-    let (code, _) = hub.refusal(SEAT, "subscription { demandUpdates { cursor } }").await;
-    assert_eq!(code, "GRAPHQL_VALIDATION_FAILED");
+    let (code, message) = hub.refusal(SEAT, "subscription { demandUpdates { cursor } }").await;
+    assert_eq!(code, "BAD_USER_INPUT");
+    assert!(message.contains("over WebSocket or as an event stream"), "{message}");
 }

@@ -135,18 +135,7 @@ const DECIDES: &[(&str, &[&str])] = &[
     ),
     (
         "how long stock lasts, by what is planned for its place",
-        &["DemandBucket.qty", "DemandSeries.shipToUnit", "ForecastVersion.publishedAt"],
-    ),
-    (
-        "a field that somebody has opened (R20)",
-        &[
-            "BreakGlass.endsAt",
-            "BreakGlass.field",
-            "BreakGlass.objectId",
-            "BreakGlass.objectType",
-            "BreakGlass.openedAt",
-            "BreakGlass.principal",
-        ],
+        &["DemandSeries.shipToUnit", "ForecastVersion.publishedAt"],
     ),
     ("marketing sees what its promotions did", &["DemandSignal.kind"]),
     (

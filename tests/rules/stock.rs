@@ -44,7 +44,8 @@ async fn stock_is_shown_as_days(hub: Hub) {
     assert!(right > 0);
     assert_eq!(days(&hub).await, right.to_string());
     let rows = all(&hub, ADMIN, "inventoryPositions", "qty product { sku }").await;
-    assert!(rows.iter().any(|row| row["product"]["sku"] == "M12" && row["qty"] == pieces.to_string()), "stored");
+    let pieces = pieces.to_string();
+    assert!(rows.iter().any(|row| row["product"]["sku"] == "M12" && row["qty"] == pieces), "stored");
     // its own stock is no secret to it
     let own = all(&hub, CERAM, "inventoryPositions", "qty kind product { sku }").await;
     let own = own.iter().find(|row| row["product"]["sku"] == "M12" && row["kind"] == "CONSIGNED").unwrap();

@@ -31,8 +31,8 @@ async fn a_seat_has_the_mutations_that_it_may_use(hub: Hub) {
         ("aqua-seals/partner_planner", &["createSupplyCommitment", "updateSupplyCommitment"]),
         ("aqua-seals/service_account", &[]),
         ("bergmann/partner_sales", &[]),
-        (REP, &["createCustomer", "updateCustomer"]),
-        ("nordwind/support_agent", &["createCaseMessage", "updateCase"]),
+        (REP, &["breakGlass", "createCustomer", "updateCustomer"]),
+        ("nordwind/support_agent", &["breakGlass", "createCaseMessage", "updateCase"]),
         ("nordwind/finance", &[]),
     ];
     for (seat, names) in expected {

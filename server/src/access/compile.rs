@@ -277,7 +277,8 @@ impl<'a> Compiler<'a> {
                     slot.1 = or([slot.1.clone(), p]);
                 };
                 let permits = if self.open { Vec::new() } else { self.permits(ty, field, &left)? };
-                if self.glass == Glass::Asked && permits.iter().any(|part| part.rule.glass) {
+                let opens = |part: &Part| part.rule.glass && !part.condition.is_never();
+                if self.glass == Glass::Asked && permits.iter().any(opens) {
                     view.looks.insert(field);
                 }
                 let granted = permits.iter().filter_map(|part| Some((part.shown?, part.condition.clone())));

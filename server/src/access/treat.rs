@@ -40,7 +40,8 @@ impl Treatment {
                 Treatment::Band(width.ok_or("`band` needs a positive width, as in `band:5`")?.0)
             }
             "days_of_supply" => {
-                let days = param.and_then(|p| p.parse().ok()).filter(|n: &u32| (7..=364).contains(n) && n % 7 == 0);
+                let days =
+                    param.and_then(|p| p.parse().ok()).filter(|n: &u32| (7..=364).contains(n) && n.is_multiple_of(7));
                 Treatment::DaysOfSupply(days.ok_or(
                     "`days_of_supply` needs the days to look ahead, whole weeks up to 364, as in `days_of_supply:28`",
                 )?)

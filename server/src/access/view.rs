@@ -144,6 +144,8 @@ pub struct ViewClass {
     types: Arc<Vec<TypeClass>>,
     /// May look as any other seat would, and has the operator's tools.
     pub operator: bool,
+    /// May open a hidden field for a while.
+    pub looks: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -210,7 +212,7 @@ impl ViewClass {
             let writable = Writable { create: creatable(ty, &fields), update: fields, delete: !ty.closed };
             TypeClass { seen: (0..ty.fields.len()).collect(), guarded: None, writable }
         };
-        ViewClass { types: Arc::new(CATALOGUE.types.iter().map(class).collect()), operator: true }
+        ViewClass { types: Arc::new(CATALOGUE.types.iter().map(class).collect()), operator: true, looks: true }
     }
 
     pub fn of(types: &[TypeView], operator: bool) -> Self {
@@ -231,7 +233,8 @@ impl ViewClass {
         let guarded = types.iter().map(|view| view.guard.as_ref().map(|guard| guard.shape.clone()));
         let all = seen.iter().cloned().zip(guarded).zip(writable);
         let class = |((seen, guarded), writable)| TypeClass { seen, guarded, writable };
-        ViewClass { types: Arc::new(all.map(class).collect()), operator }
+        let looks = types.iter().any(|view| !view.looks.is_empty());
+        ViewClass { types: Arc::new(all.map(class).collect()), operator, looks }
     }
 
     pub fn sees_type(&self, ty: TypeId) -> bool {

@@ -216,12 +216,12 @@ pub fn mutations(class: &ViewClass) -> impl Iterator<Item = Mutation> {
             (Doing::Update, !writable.update.is_empty()),
             (Doing::Delete, writable.delete),
         ];
-        let all = all.into_iter().chain([(Doing::Open, ty.name == LOOK && class.sees_type(ty.id))]);
+        let all = all.into_iter().chain([(Doing::Open, ty.name == LOOK && class.looks && class.sees_type(ty.id))]);
         all.filter(|(_, may)| *may).map(move |(doing, _)| Mutation { ty, doing })
     })
 }
 
-/// The type of looks: who sees its own can take one.
+/// What is made of a look: who takes one sees it.
 const LOOK: &str = "BreakGlass";
 
 pub fn aggregate_field(ty: &Type) -> String {
