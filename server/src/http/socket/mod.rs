@@ -135,16 +135,18 @@ impl Session {
 
     async fn run(mut self, headers: HeaderMap) {
         let Err(closing) = self.converse(headers).await;
-        let Some(frame) = closing.frame() else { return };
         // nothing more is done for it
         self.running.abort_all();
         self.operations.clear();
         let socket = &mut self.socket;
         let goodbye = async {
-            // a socket that is dropped with unread messages would take the code down with it
-            if socket.send(Message::Close(Some(frame))).await.is_ok() {
-                while let Some(Ok(_)) = socket.recv().await {}
-            }
+            // a socket that is dropped with unread messages would take the code down with it, and a client's own
+            // goodbye is answered by reading on
+            let open = match closing.frame() {
+                Some(frame) => socket.send(Message::Close(Some(frame))).await.is_ok(),
+                None => true,
+            };
+            while open && let Some(Ok(_)) = socket.recv().await {}
         };
         drop(time::timeout(GOODBYE, goodbye).await);
     }
