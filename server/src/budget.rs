@@ -50,13 +50,13 @@ impl Budgets {
                 let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
                 Err(Error::RateLimited {
                     text: format!(
-                        "the query may return {cost} objects, more than is left of the {budget} that you have in a minute; ask again in {seconds} s"
+                        "{cost} objects are more than is left of the {budget} that you have in a minute; ask again in {seconds} s"
                     ),
                     retry_after: seconds,
                 })
             }
             Err(_) => Err(Error::Cost(format!(
-                "the query may return {cost} objects, more than the {budget} that you have in a minute; ask for smaller pages"
+                "{cost} objects are more than the {budget} that you have in a minute; ask for smaller pages"
             ))),
         }
     }

@@ -13,6 +13,7 @@ tests! {
         what_happened_meanwhile_comes_once,
         another_hub_takes_it_up,
         a_snapshot_is_taken_up_half_way,
+        a_stream_costs_what_queries_cost,
         only_a_cursor_of_this_seat_and_subject_is_taken,
         what_the_log_no_longer_holds_begins_anew,
         an_event_stream_goes_on_from_its_last_event;
@@ -75,6 +76,27 @@ async fn a_snapshot_is_taken_up_half_way(hub: Hub) {
     let mut follower = follower.resume(&hub, PLANNER).await;
     follower.up_to_date().await;
     assert_eq!(follower.copy, DEMAND.asked(&hub, PLANNER).await);
+}
+
+/// R19
+async fn a_stream_costs_what_queries_cost(hub: Hub) {
+    let change = |config: &mut entente::config::Config| {
+        (config.limits.budgets, config.limits.cost_per_minute) = (true, 901);
+    };
+    let (metered, start) = (hub.with(change).await, hub.clock().now());
+    let mut follower = Follower::open(&metered, AQUA, DEMAND, json!({})).await;
+    for minute in 0..2 {
+        let (code, message) = follower.refused().await;
+        assert_eq!(code, "RATE_LIMITED", "{message}");
+        // one for the subscription, three for a row with its series and version; the last row is owed
+        assert_eq!(follower.copy.len(), (minute + 1) * 301);
+        let again = json!({ "after": follower.cursor });
+        assert_eq!(Follower::open(&metered, AQUA, DEMAND, again).await.refused().await.0, "RATE_LIMITED");
+        metered.clock().set(entities::Instant(start.0 + (minute as i64 + 1) * 60_000_000));
+        follower = follower.resume(&metered, AQUA).await;
+    }
+    follower.up_to_date().await;
+    assert_eq!(follower.copy, DEMAND.asked(&hub, AQUA).await);
 }
 
 async fn only_a_cursor_of_this_seat_and_subject_is_taken(hub: Hub) {

@@ -121,6 +121,10 @@ impl Follower {
     async fn event(&mut self) -> Value {
         let message = self.socket.hear().await;
         assert_eq!(message["type"], "next", "{message}");
+        self.take(&message)
+    }
+
+    fn take(&mut self, message: &Value) -> Value {
         let payload = &message["payload"];
         let event = payload["data"][self.topic.field].clone();
         assert!(event.is_object(), "{message}");
@@ -183,12 +187,12 @@ impl Follower {
         }
     }
 
-    /// Why the subscription has ended.
+    /// Why the subscription has ended, behind the events that came before.
     async fn refused(&mut self) -> (String, String) {
         loop {
             let message = self.socket.hear().await;
             match message["type"].as_str() {
-                Some("next") => {}
+                Some("next") => drop(self.take(&message)),
                 Some("error") => {
                     let error = &message["payload"][0];
                     let text = |value: &Value| value.as_str().unwrap().to_owned();

@@ -246,8 +246,11 @@ async fn one_hub_delivers_and_another_takes_over(hub: Hub) {
     }
     receiver.got(3).await;
     assert_eq!((receiver.all().len(), script.opened()), (3, 2));
-    // both die; a third must wait for the end of the lease
+    let noted = "SELECT cursor FROM webhook_delivery WHERE cursor = 'c3'";
+    until("the third is noted", async || (!hub.texts(noted).await.is_empty()).then_some(())).await;
+    // both die, which takes a moment; a third must wait for the end of the lease
     drop((one, other));
+    until("nobody reads", async || (script.readers() == 0).then_some(())).await;
     script.tell([("ENTERED", "r4")]);
     let third = open(&hub).await;
     Script::play(&third, &script);

@@ -25,6 +25,7 @@ struct Inner {
     events: Vec<(&'static str, &'static str)>,
     refuses: Option<&'static str>,
     opened: usize,
+    readers: usize,
 }
 
 impl Script {
@@ -50,6 +51,10 @@ impl Script {
         self.0.lock().unwrap().opened
     }
 
+    pub fn readers(&self) -> usize {
+        self.0.lock().unwrap().readers
+    }
+
     fn event(&self, place: usize) -> Option<(&'static str, &'static str)> {
         self.0.lock().unwrap().events.get(place).copied()
     }
@@ -70,6 +75,7 @@ impl Source for Script {
             }
             let mut place: usize = asked.last_event.map_or(0, |cursor| cursor[1..].parse().unwrap());
             let (subscriber, subscription) = subscription(Bounds { messages: 100, bytes: 100_000 });
+            script.0.lock().unwrap().readers += 1;
             tokio::spawn(async move {
                 while !subscriber.is_gone() {
                     let Some((kind, row)) = script.event(place) else {
@@ -88,6 +94,7 @@ impl Source for Script {
                         subscriber.drained().await;
                     }
                 }
+                script.0.lock().unwrap().readers -= 1;
             });
             Ok(subscription)
         })

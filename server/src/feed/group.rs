@@ -125,12 +125,18 @@ impl Member {
         }
     }
 
-    fn send(&mut self, step: &Step) -> Sent {
+    /// Rows cost here what they cost a query. Whose budget is spent is ended, and may come again with its cursor.
+    fn send(&mut self, app: &App, view: &View, step: &Step) -> Sent {
         let Some(subscriber) = &self.subscriber else { return Sent::Gone };
         let sent = subscriber.send(&step.event);
         if sent == Sent::Taken {
             for (ty, rows) in step.rows.iter() {
                 self.rows.entry(*ty).or_default().join(*rows);
+            }
+            let person = self.caller.principal;
+            let cost = step.rows.iter().map(|(_, delivered)| delivered.rows).sum();
+            if let Err(error) = app.budgets.spend(person, view.budget(person, app.clock.now()), cost) {
+                self.end(&Arc::new(error));
             }
         }
         sent
@@ -228,7 +234,7 @@ impl Group {
         }
         if checkpoint && let Some(state) = live.state.clone().filter(|state| state.lens.watch.is_some()) {
             let step = self.desk.checkpoint(&state, now)?;
-            self.deliver(app, &mut live, &step, &Copy::at(state));
+            self.deliver(app, &mut live, &state.lens.view, &step, &Copy::at(state.clone()));
         }
         Ok(())
     }
@@ -280,7 +286,7 @@ impl Group {
                 break;
             };
             for step in &page.steps {
-                self.deliver(app, live, step, &copy);
+                self.deliver(app, live, &target.lens.view, step, &copy);
                 copy = step.after.clone();
             }
             copy = page.copy;
@@ -348,10 +354,10 @@ impl Group {
     }
 
     /// Hands a step to all members. Who cannot take it goes on by itself, from what it held before.
-    fn deliver(self: &Arc<Self>, app: &Arc<App>, live: &mut Live, step: &Step, before: &Copy) {
+    fn deliver(self: &Arc<Self>, app: &Arc<App>, live: &mut Live, view: &View, step: &Step, before: &Copy) {
         let mut slow = Vec::new();
         for (i, member) in live.members.iter_mut().enumerate() {
-            if member.send(step) == Sent::Full {
+            if member.send(app, view, step) == Sent::Full {
                 slow.push(i);
             }
         }
@@ -435,7 +441,7 @@ impl Group {
                     copy = Copy::at(target.clone());
                     if met {
                         let step = self.desk.checkpoint(&target, app.clock.now())?;
-                        match member.send(&step) {
+                        match member.send(&app, &target.lens.view, &step) {
                             Sent::Taken => return Ok(live),
                             Sent::Full => {}
                             Sent::Gone => return Err(Stop::Gone),
@@ -454,7 +460,7 @@ impl Group {
                     drop(live);
                     copy = Copy::empty();
                     let gap = self.desk.gap(&target, reason, app.clock.now())?;
-                    while member.send(&gap) != Sent::Taken {
+                    while member.send(&app, &target.lens.view, &gap) != Sent::Taken {
                         member.drained().await?;
                     }
                 }
@@ -497,7 +503,7 @@ impl Group {
             let Some(page) = page else { return Ok(Way::Lost(OTHER_RIGHTS)) };
             for step in page.steps {
                 loop {
-                    match (member.send(&step), edge) {
+                    match (member.send(app, &goal.lens.view, &step), edge) {
                         (Sent::Taken, _) => break,
                         (Sent::Gone, _) => return Err(Stop::Gone),
                         (Sent::Full, None) => return Ok(Way::Full),

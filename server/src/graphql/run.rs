@@ -97,38 +97,21 @@ pub fn access(out: &mut Vec<u8>, hidden: &[u8]) {
 /// `None`: the view was stale, the answer is thrown away.
 pub async fn run(run: &Run<'_>) -> Result<Option<Answered>> {
     let plan = run.plan;
-    let mut slots = run.slots()?;
-    let mut results: Vec<Found> = Vec::with_capacity(plan.steps.len());
-    let mut current = false;
+    let (mut results, mut current) = (Vec::new(), false);
     if !plan.steps.is_empty() {
         let mut session = run.gate.session(plan.steps.len() > 1).await?;
-        for (i, step) in plan.steps.iter().enumerate() {
-            if let Some(parent) = &step.parent {
-                let keys = results[parent.step].keys(parent.key);
-                if keys.is_empty() {
-                    results.push(Found { rows: Rows::none(), offset: 1, of: Spans::default() });
-                    continue;
-                }
-                slots[parent.slot] = Arg::Ids(keys);
-            }
-            let binding = Binding { now: run.now, me: run.me, secret: run.codec.secret(), slots: &slots };
-            let rows = match i + 1 == plan.steps.len() {
-                true => session.run_last(&step.statement, &binding).await?,
-                false => session.run(&step.statement, &binding).await?,
-            };
-            if let Some(column) = step.version
-                && !rows.is_empty()
-            {
-                if rows.int(0, column) != Some(run.view.version) {
-                    return Ok(None);
-                }
-                current = true;
-            }
-            let offset = usize::from(step.parent.is_some());
-            let of = if offset == 1 { Spans::of(&rows) } else { Spans::default() };
-            results.push(Found { rows, offset, of });
-        }
+        results = gather(run, &mut session, run.slots()?, true).await?;
         session.finish().await?;
+    }
+    for (step, found) in plan.steps.iter().zip(&results) {
+        if let Some(column) = step.version
+            && !found.rows.is_empty()
+        {
+            if found.rows.int(0, column) != Some(run.view.version) {
+                return Ok(None);
+            }
+            current = true;
+        }
     }
     // no row came that could have told the version
     if !current && run.gate.version().await? != run.view.version {
@@ -159,10 +142,11 @@ pub async fn run(run: &Run<'_>) -> Result<Option<Answered>> {
     Ok(Some(Answered { out: writer.out, hidden: writer.hidden, delivered: writer.delivered }))
 }
 
-/// The rows of a plan's steps in one state, with the keys of its roots in a slot.
-pub async fn gather(run: &Run<'_>, past: &mut Reading<'_>, mut slots: Vec<Arg>) -> Result<Vec<Found>> {
-    let mut results: Vec<Found> = Vec::with_capacity(run.plan.steps.len());
-    for step in &run.plan.steps {
+/// The rows of a plan's steps, one after the other. With `ends` the last one ends the reading's snapshot.
+pub async fn gather(run: &Run<'_>, reading: &mut Reading<'_>, mut slots: Vec<Arg>, ends: bool) -> Result<Vec<Found>> {
+    let steps = &run.plan.steps;
+    let mut results: Vec<Found> = Vec::with_capacity(steps.len());
+    for (i, step) in steps.iter().enumerate() {
         if let Some(parent) = &step.parent {
             let keys = results[parent.step].keys(parent.key);
             if keys.is_empty() {
@@ -172,7 +156,10 @@ pub async fn gather(run: &Run<'_>, past: &mut Reading<'_>, mut slots: Vec<Arg>) 
             slots[parent.slot] = Arg::Ids(keys);
         }
         let binding = Binding { now: run.now, me: run.me, secret: run.codec.secret(), slots: &slots };
-        let rows = past.run(&step.statement, &binding).await?;
+        let rows = match ends && i + 1 == steps.len() {
+            true => reading.run_last(&step.statement, &binding).await?,
+            false => reading.run(&step.statement, &binding).await?,
+        };
         let offset = usize::from(step.parent.is_some());
         let of = if offset == 1 { Spans::of(&rows) } else { Spans::default() };
         results.push(Found { rows, offset, of });

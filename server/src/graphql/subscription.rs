@@ -610,7 +610,7 @@ impl Watch {
         let run = self.run(question, look);
         let mut slots = run.slots()?;
         slots[KEYS] = Arg::Ids(keys.to_vec());
-        let found = run::gather(&run, past, slots).await?;
+        let found = run::gather(&run, past, slots, false).await?;
         let mut out: Vec<Nodes> = keys.iter().map(|_| Nodes::default()).collect();
         for (place, (step, object)) in track.nodes.iter().enumerate() {
             let part = self.parts.iter().find(|(_, part)| matches!(part, Part::Node(n) if *n == place));
