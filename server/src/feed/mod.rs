@@ -4,6 +4,7 @@
 mod copy;
 mod difference;
 mod group;
+mod member;
 mod subscription;
 
 use std::{
@@ -98,13 +99,13 @@ impl Feed {
         desk: Desk,
         caller: Arc<Caller>,
         subscriber: Subscriber,
-    ) -> (Arc<Group>, group::Member) {
+    ) -> (Arc<Group>, member::Member) {
         let mut groups = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(group) = groups.get(&key) {
-            return (group.clone(), group.member(caller, subscriber));
+            return (group.clone(), group.member(app, caller, subscriber));
         }
         let group = Arc::new(Group::new(key.clone(), desk));
-        let member = group.member(caller, subscriber);
+        let member = group.member(app, caller, subscriber);
         groups.insert(key.clone(), group.clone());
         let all = self.0.clone();
         let users = group.clone();
