@@ -10,10 +10,12 @@ mod subscription;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    time::Duration,
 };
 
 use futures_util::future::BoxFuture;
 use sha2::{Digest, Sha256};
+use tokio::time;
 
 pub use subscription::{Bounds, End, Event, Sent, Subscriber, Subscription, subscription};
 
@@ -37,6 +39,11 @@ use crate::{
 pub trait Source: Send + Sync {
     /// Refuses with an answer that says why, as a query is refused.
     fn open(&self, app: Arc<App>, asked: Asked) -> BoxFuture<'static, std::result::Result<Subscription, Answer>>;
+
+    /// Until what was handed out is in the access log, when nobody subscribes any more.
+    fn settled(&self) -> BoxFuture<'static, ()> {
+        Box::pin(async {})
+    }
 }
 
 /// A document whose operation is a subscription, and who sends it.
@@ -49,6 +56,9 @@ pub struct Asked {
     pub last_event: Option<String>,
 }
 
+/// How often it is looked whether groups are over, when the hub stops.
+const SETTLING: Duration = Duration::from_millis(20);
+
 /// The groups of this hub.
 #[derive(Default)]
 pub struct Feed(Arc<Mutex<HashMap<Key, Arc<Group>>>>);
@@ -57,6 +67,15 @@ impl Source for Feed {
     fn open(&self, app: Arc<App>, asked: Asked) -> BoxFuture<'static, std::result::Result<Subscription, Answer>> {
         let groups = Feed(self.0.clone());
         Box::pin(async move { groups.subscribe(&app, asked).await.map_err(Answer::from) })
+    }
+
+    fn settled(&self) -> BoxFuture<'static, ()> {
+        let groups = self.0.clone();
+        Box::pin(async move {
+            while !groups.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+                time::sleep(SETTLING).await;
+            }
+        })
     }
 }
 
