@@ -1,5 +1,6 @@
 //! The live feed through the doors: a follower keeps a copy by the events alone, and it is what a query shows.
 
+mod away;
 mod cursors;
 mod kinds;
 mod rights;
@@ -14,7 +15,7 @@ use crate::{
     streams::client::Socket,
 };
 
-tests!(cursors, kinds, rights, storm);
+tests!(away, cursors, kinds, rights, storm);
 
 const PLANNER: &str = "nordwind/planner";
 const AQUA: &str = "aqua-seals/partner_planner";

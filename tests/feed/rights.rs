@@ -16,7 +16,6 @@ tests! {
         a_customer_is_put_under_nda,
         other_policies_are_taken,
         the_window_moves_while_nobody_is_connected,
-        rights_change_while_nobody_is_connected,
         deliveries_are_in_the_access_log;
 }
 
@@ -150,17 +149,6 @@ async fn the_window_moves_while_nobody_is_connected(hub: Hub) {
         "{:?}",
         follower.seen
     );
-}
-
-async fn rights_change_while_nobody_is_connected(hub: Hub) {
-    let follower = Follower::of(&hub, AQUA, DEMAND).await;
-    let scopes = "SELECT s.id FROM agreement_scope s JOIN sharing_agreement a ON a.id = s.agreement_id \
-                  JOIN organisation o ON o.id = a.grantee_id WHERE o.slug = 'aqua-seals' AND s.object_type = 'demand'";
-    hub.sql(&format!("UPDATE agreement_scope SET region = 'AT' WHERE id IN ({scopes})")).await;
-    let mut follower = follower.resume(&hub, AQUA).await;
-    assert_eq!(follower.told().await.0, "GAP");
-    follower.up_to_date().await;
-    assert_eq!(follower.copy, DEMAND.asked(&hub, AQUA).await);
 }
 
 async fn deliveries_are_in_the_access_log(hub: Hub) {

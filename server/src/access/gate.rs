@@ -17,6 +17,7 @@ use super::{
     compile::{compile, for_export},
     connect::{Db, Dialect},
     facts::Facts,
+    former::Former,
     guard, joint,
     log::Heads,
     read::{Arg, Pace, Rows, Session},
@@ -49,6 +50,7 @@ pub struct Gate {
     /// Watched from the moment that somebody waits for changes.
     pub(super) heads: OnceLock<Heads>,
     pub(super) keys: Keys,
+    pub(super) former: Former,
 }
 
 impl Gate {
@@ -56,7 +58,18 @@ impl Gate {
         let rules = Rules::load(folder.as_deref())?;
         let (views, turns, joint) = (Cache::new(VIEWS), Cache::new(VIEWS), Cache::new(JOINT_VIEWS));
         let (rules, heads) = (ArcSwap::from_pointee(rules), OnceLock::new());
-        Ok(Gate { db, clock, folder, rules, views, turns, joint, heads, keys: Keys::default() })
+        Ok(Gate {
+            db,
+            clock,
+            folder,
+            rules,
+            views,
+            turns,
+            joint,
+            heads,
+            keys: Keys::default(),
+            former: Former::default(),
+        })
     }
 
     pub fn rules(&self) -> Arc<Rules> {

@@ -23,7 +23,7 @@ use super::{
     member::Member,
 };
 use crate::{
-    access::{Caller, View},
+    access::{Caller, View, log::Position},
     app::App,
     error::{Code, Error, Result},
 };
@@ -321,7 +321,11 @@ impl Group {
                 let text = "what you are shown depends on your person from now on, subscribe again";
                 return Err(Error::Gap(text.into()));
             }
-            Ok(watch) => Lens { print: watch.print(me), watch: Some(watch), view, me, looks },
+            Ok(watch) => {
+                // before the first cursor that is sealed by them
+                app.gate.keep_policies().await?;
+                Lens { print: watch.print(me), watch: Some(watch), view, me, looks }
+            }
             Err(error) if matches!(error.code(), Code::Internal) => return Err(error),
             Err(_) => Lens { view, watch: None, print: [0; 16], me, looks },
         };
@@ -378,8 +382,8 @@ impl Group {
                 None | Some(Begin::Snapshot) => {}
                 Some(Begin::Now) => copy = Copy::at(target.clone()),
                 Some(Begin::At(held)) => copy = held,
-                Some(Begin::After(mark)) => match mark.through(&target.lens) {
-                    _ if mark.positions().0 < app.gate.oldest().await?.0 => lost = Some(TOO_OLD),
+                Some(Begin::After(mark)) if mark.positions().0 < app.gate.oldest().await?.0 => lost = Some(TOO_OLD),
+                Some(Begin::After(mark)) => match self.held(&app, &mark, &target.lens, &member.caller).await? {
                     Some(held) => copy = held,
                     None => lost = Some(OTHER_RIGHTS),
                 },
@@ -432,6 +436,22 @@ impl Group {
                 }
             }
         }
+    }
+
+    /// What the owner of a cursor holds: what it was shown by today's rights, or by those that it had then.
+    async fn held(&self, app: &App, mark: &Mark, now: &Arc<Lens>, caller: &Caller) -> Result<Option<Copy>> {
+        if let Some(held) = mark.through(now) {
+            return Ok(Some(held));
+        }
+        let Some((position, at)) = mark.rest.filter(|_| mark.ahead.is_none()) else { return Ok(None) };
+        let view = app.gate.former_view(caller, mark.policies, Position(position), at).await?;
+        let Some(view) = view else { return Ok(None) };
+        let limits = app.graphql.limits();
+        let watch = self.desk.question.watch(&view, app.gate.dialect(), &self.desk.codec, limits).ok();
+        let me = caller.principal;
+        let print = watch.as_ref().map_or([0; 16], |watch| watch.print(me));
+        // it was made again as it was, or it tells nothing
+        Ok(mark.through(&Arc::new(Lens { view, watch, print, me, looks: Vec::new() })))
     }
 
     /// The state to bring this copy to so that it is like the target; `None` if there is no exact way.
