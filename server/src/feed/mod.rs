@@ -75,7 +75,9 @@ impl Feed {
                 let mark = Mark::open(&text, &subject, &codec);
                 // nothing is told of the log: a position that is not there yet is as wrong as any other text
                 let head = app.gate.head().await?.0;
-                Begin::After(mark.filter(|mark| mark.positions().1 <= head).ok_or_else(bad_cursor)?)
+                let mark = mark.filter(|mark| mark.positions().1 <= head).ok_or_else(bad_cursor)?;
+                // behind a GAP nothing is held: it is not told again
+                if mark.is_empty() { Begin::Snapshot } else { Begin::After(mark) }
             }
         };
         // so that nobody gets around a budget that is spent by coming again for each row
