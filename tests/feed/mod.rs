@@ -2,6 +2,7 @@
 
 mod cursors;
 mod kinds;
+mod lines;
 mod rights;
 mod storm;
 
@@ -14,7 +15,7 @@ use crate::{
     streams::client::Socket,
 };
 
-tests!(cursors, kinds, rights, storm);
+tests!(cursors, kinds, lines, rights, storm);
 
 const PLANNER: &str = "nordwind/planner";
 const AQUA: &str = "aqua-seals/partner_planner";

@@ -46,6 +46,8 @@ pub struct Asked {
     /// The last event that the client has, by its id: goes before what the document says of it, since a client
     /// that connects again sends the same document.
     pub last_event: Option<String>,
+    /// Unless as much may wait as for others.
+    pub bounds: Option<Bounds>,
 }
 
 /// The groups of this hub.
@@ -61,7 +63,7 @@ impl Source for Feed {
 
 impl Feed {
     async fn subscribe(&self, app: &Arc<App>, asked: Asked) -> std::result::Result<Subscription, Refused> {
-        let Asked { caller, mut request, last_event } = asked;
+        let Asked { caller, mut request, last_event, bounds } = asked;
         let (view, question, start) = app.graphql.question(app, &caller, &mut request).await?;
         let start = last_event.map_or(start, Start::After);
         let codec = app.graphql.codec(view.seat.organisation);
@@ -84,9 +86,8 @@ impl Feed {
         app.budgets.spend(caller.principal, view.budget(caller.principal, app.clock.now()), 1)?;
         // before anything is handed out; how many rows were is noted as it goes on
         app.audit.record((&*caller).into(), Action::Subscribe, &watch.reads, |_| Delivered::default())?;
-        let streams = &app.config.streams;
-        let (subscriber, subscription) =
-            subscription(Bounds { messages: streams.buffer_messages, bytes: streams.buffer_bytes });
+        let bounds = bounds.unwrap_or_else(|| Bounds::from(&app.config.streams));
+        let (subscriber, subscription) = subscription(bounds);
         let (group, member) = self.enter(app, key, Desk { question, subject, codec }, caller, subscriber);
         tokio::spawn(group.join(Arc::downgrade(app), member, begin));
         Ok(subscription)
