@@ -205,6 +205,16 @@ impl Follower {
     }
 }
 
+/// How many buckets the access log says that streams have handed out behind a line of it.
+async fn noted(hub: &Hub, after: i64) -> usize {
+    hub.take_log().await;
+    let sql = format!(
+        "SELECT CAST(coalesce(sum(\"rows\"), 0) AS text) FROM audit_event \
+         WHERE seq > {after} AND action = 'subscribe' AND object_type = 'DemandBucket'"
+    );
+    hub.number(&sql).await.try_into().unwrap()
+}
+
 /// A bucket that a supplier sees, by its place in time.
 fn bucket(supplier: &str, nth: usize) -> String {
     format!(

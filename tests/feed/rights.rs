@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::{AQUA, BERGMANN, CERAM, DEMAND, Follower, Topic, bucket};
-use crate::harness::{Hub, policies, tests};
+use super::{AQUA, BERGMANN, CERAM, DEMAND, Follower, Topic, bucket, noted};
+use crate::harness::{Hub, policies, tests, until};
 
 tests! {
     changing:
@@ -170,12 +170,7 @@ async fn deliveries_are_in_the_access_log(hub: Hub) {
     let mut follower = Follower::open(&hub, AQUA, DEMAND, json!({})).await;
     follower.up_to_date().await;
     drop(follower);
-    let lines = crate::harness::until("the lines of the subscription", || async {
-        let lines = hub.log(end).await;
-        let lines: Vec<String> = lines.into_iter().filter(|line| line.contains("subscribe DemandBucket")).collect();
-        (lines.len() > 1).then_some(lines)
-    })
-    .await;
-    assert!(lines[0].starts_with("aqua-seals/") && lines[0].contains(" 0 "), "{lines:?}");
-    assert!(lines[1].contains(&format!(" {rows} ")), "{rows} {lines:?}");
+    until("the lines of the subscription", async || (noted(&hub, end).await == rows).then_some(())).await;
+    let first = hub.log(end).await.into_iter().find(|line| line.contains("subscribe DemandBucket")).unwrap();
+    assert!(first.starts_with("aqua-seals/") && first.contains(" 0 "), "a line before the first row: {first}");
 }

@@ -146,7 +146,8 @@ impl Gate {
         Self::admitted(&view, caller, now).map(|()| view)
     }
 
-    fn admitted(view: &View, caller: &Caller, now: Instant) -> Result<()> {
+    /// Whether a view is for this caller, and from where it asks.
+    pub fn admitted(view: &View, caller: &Caller, now: Instant) -> Result<()> {
         if view.open_to(caller, now) {
             return Ok(());
         }

@@ -7,7 +7,8 @@ use entities::Instant;
 use uuid::Uuid;
 
 use crate::{
-    access::View,
+    access::{View, look::Open},
+    audit::Read,
     catalogue::{CATALOGUE, TypeId},
     graphql::{Codec, subscription::Watch},
 };
@@ -21,6 +22,15 @@ pub struct Lens {
     /// Lenses of one print show the same.
     pub print: [u8; 16],
     pub me: Uuid,
+    /// What the person has opened for a look.
+    pub looks: Vec<Open>,
+}
+
+impl Lens {
+    /// Whether some of what it shows may be shown because of a look.
+    pub fn is_looked(&self) -> bool {
+        self.watch.as_ref().is_some_and(|watch| watch.reads.iter().any(Read::is_looked))
+    }
 }
 
 /// What is shown behind a position of the change log, at an instant. Between two edges of the view instants are alike.
@@ -77,9 +87,18 @@ impl Copy {
         if self.ahead.is_none() { self.rest.as_ref() } else { None }
     }
 
+    /// The last state of which anything is held.
+    pub fn newest(&self) -> Option<&State> {
+        self.ahead.as_ref().map(|(state, _)| state).or(self.rest.as_ref())
+    }
+
+    /// All of it stands at this state.
+    pub fn is(&self, state: &State) -> bool {
+        self.whole().is_some_and(|whole| whole.is_like(state) && whole.position == state.position)
+    }
+
     pub fn seal(&self, subject: &[u8; 16], codec: &Codec) -> String {
-        let newest = self.ahead.as_ref().map(|(state, _)| state).or(self.rest.as_ref());
-        let print = newest.map_or([0; 16], |state| state.lens.print);
+        let print = self.newest().map_or([0; 16], |state| state.lens.print);
         let turning = self.rest.as_ref().is_some_and(|rest| rest.lens.print != print);
         let mark = Mark {
             print,

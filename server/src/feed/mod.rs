@@ -4,15 +4,18 @@
 mod copy;
 mod difference;
 mod group;
+mod member;
 mod subscription;
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    time::Duration,
 };
 
 use futures_util::future::BoxFuture;
 use sha2::{Digest, Sha256};
+use tokio::time;
 
 pub use subscription::{Bounds, End, Event, Sent, Subscriber, Subscription, subscription};
 
@@ -36,6 +39,11 @@ use crate::{
 pub trait Source: Send + Sync {
     /// Refuses with an answer that says why, as a query is refused.
     fn open(&self, app: Arc<App>, asked: Asked) -> BoxFuture<'static, std::result::Result<Subscription, Answer>>;
+
+    /// Until what was handed out is in the access log, when nobody subscribes any more.
+    fn settled(&self) -> BoxFuture<'static, ()> {
+        Box::pin(async {})
+    }
 }
 
 /// A document whose operation is a subscription, and who sends it.
@@ -50,6 +58,9 @@ pub struct Asked {
     pub bounds: Option<Bounds>,
 }
 
+/// How often it is looked whether groups are over, when the hub stops.
+const SETTLING: Duration = Duration::from_millis(20);
+
 /// The groups of this hub.
 #[derive(Default)]
 pub struct Feed(Arc<Mutex<HashMap<Key, Arc<Group>>>>);
@@ -58,6 +69,15 @@ impl Source for Feed {
     fn open(&self, app: Arc<App>, asked: Asked) -> BoxFuture<'static, std::result::Result<Subscription, Answer>> {
         let groups = Feed(self.0.clone());
         Box::pin(async move { groups.subscribe(&app, asked).await.map_err(Answer::from) })
+    }
+
+    fn settled(&self) -> BoxFuture<'static, ()> {
+        let groups = self.0.clone();
+        Box::pin(async move {
+            while !groups.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+                time::sleep(SETTLING).await;
+            }
+        })
     }
 }
 
@@ -101,13 +121,13 @@ impl Feed {
         desk: Desk,
         caller: Arc<Caller>,
         subscriber: Subscriber,
-    ) -> (Arc<Group>, group::Member) {
+    ) -> (Arc<Group>, member::Member) {
         let mut groups = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(group) = groups.get(&key) {
-            return (group.clone(), group.member(caller, subscriber));
+            return (group.clone(), group.member(app, caller, subscriber));
         }
         let group = Arc::new(Group::new(key.clone(), desk));
-        let member = group.member(caller, subscriber);
+        let member = group.member(app, caller, subscriber);
         groups.insert(key.clone(), group.clone());
         let all = self.0.clone();
         let users = group.clone();

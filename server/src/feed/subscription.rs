@@ -45,6 +45,14 @@ impl From<&Streams> for Bounds {
     }
 }
 
+impl Bounds {
+    /// The first one is always taken, however large: it could never be delivered otherwise.
+    fn is_full(self, queue: &Queue, event: &Event) -> bool {
+        let full = queue.waiting.len() >= self.messages || queue.bytes + event.body.len() > self.bytes;
+        full && !queue.waiting.is_empty() || queue.sent >= self.total
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
     Taken,
@@ -91,13 +99,10 @@ impl Shared {
             return Sent::Gone;
         }
         if let Some(event) = event {
-            let bytes = queue.bytes + event.body.len();
-            // the first one is always taken, however large: it could never be delivered otherwise
-            let full = queue.waiting.len() >= self.bounds.messages || bytes > self.bounds.bytes;
-            if bounded && (full && !queue.waiting.is_empty() || queue.sent >= self.bounds.total) {
+            if bounded && self.bounds.is_full(&queue, event) {
                 return Sent::Full;
             }
-            queue.bytes = bytes;
+            queue.bytes += event.body.len();
             queue.sent += 1;
             queue.waiting.push_back(event.clone());
         }
@@ -122,6 +127,16 @@ impl Subscriber {
     /// Takes one beyond the bounds: what a reader is told that was too slow. To be sent once for each [`Sent::Full`].
     pub fn send_anyway(&self, event: &Arc<Event>) -> Sent {
         self.0.put(Some(event), None, false)
+    }
+
+    /// What sending this would come to. Only the reader changes it meanwhile, so there cannot be less room.
+    pub fn room(&self, event: &Event) -> Sent {
+        let queue = self.0.queue();
+        match () {
+            () if queue.gone || queue.end.is_some() => Sent::Gone,
+            () if self.0.bounds.is_full(&queue, event) => Sent::Full,
+            () => Sent::Taken,
+        }
     }
 
     /// What waits is still delivered.

@@ -68,12 +68,14 @@ pub(super) async fn handle(app: Arc<App>, request: Request) -> Response {
     if wish != Some(Media::EventStream) {
         return deliver(media, graphql::answer(&app, &caller, request).await);
     }
+    // first: whoever finds no place has begun nothing
+    let guest = match app.connections.admit(&app, &caller).await {
+        Ok(guest) => guest,
+        Err(error) => return refused(media, &error),
+    };
     match graphql::respond(&app, &caller, request, events::last_event(&parts.headers)).await {
         Outcome::Answer(answer) => deliver(Media::EventStream, answer),
-        Outcome::Stream(subscription) => match events::open(&app, &caller, subscription).await {
-            Ok(response) => response,
-            Err(error) => refused(media, &error),
-        },
+        Outcome::Stream(subscription) => events::open(&app, guest, subscription),
     }
 }
 

@@ -96,8 +96,7 @@ async fn answer(
 ) -> std::result::Result<Response, Stop> {
     let asked = Asked::read(feed, parts.uri.query().unwrap_or_default(), app.graphql.limits().page_max)?;
     let caller = caller::in_place(app, caller, &parts.headers).await?;
-    let mut guest = app.connections.enter()?;
-    guest.introduce(app, &caller).await?;
+    let mut guest = app.connections.admit(app, &caller).await?;
     let view = app.gate.view(&caller, app.clock.now()).await?;
     let nothing = || Error::not_found("there is nothing at this path");
     let request = asked.lines.request(&view.class)?.ok_or_else(nothing)?;
