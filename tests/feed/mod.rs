@@ -3,6 +3,7 @@
 mod away;
 mod cursors;
 mod kinds;
+mod lines;
 mod rights;
 mod storm;
 
@@ -15,7 +16,7 @@ use crate::{
     streams::client::Socket,
 };
 
-tests!(away, cursors, kinds, rights, storm);
+tests!(away, cursors, kinds, lines, rights, storm);
 
 const PLANNER: &str = "nordwind/planner";
 const AQUA: &str = "aqua-seals/partner_planner";

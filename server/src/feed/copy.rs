@@ -179,6 +179,11 @@ impl Mark {
         (all().min().unwrap_or(0), all().max().unwrap_or(0))
     }
 
+    /// Nothing is held behind it.
+    pub fn is_empty(&self) -> bool {
+        self.ahead.is_none() && self.rest.is_none()
+    }
+
     /// The copy, if this is how it was looked at.
     pub fn through(&self, lens: &Arc<Lens>) -> Option<Copy> {
         if self.turning || self.print != lens.print {

@@ -54,6 +54,8 @@ pub struct Asked {
     /// The last event that the client has, by its id: goes before what the document says of it, since a client
     /// that connects again sends the same document.
     pub last_event: Option<String>,
+    /// Unless as much may wait as for others.
+    pub bounds: Option<Bounds>,
 }
 
 /// How often it is looked whether groups are over, when the hub stops.
@@ -81,7 +83,7 @@ impl Source for Feed {
 
 impl Feed {
     async fn subscribe(&self, app: &Arc<App>, asked: Asked) -> std::result::Result<Subscription, Refused> {
-        let Asked { caller, mut request, last_event } = asked;
+        let Asked { caller, mut request, last_event, bounds } = asked;
         let (view, question, start) = app.graphql.question(app, &caller, &mut request).await?;
         let start = last_event.map_or(start, Start::After);
         let codec = app.graphql.codec(view.seat.organisation);
@@ -95,16 +97,17 @@ impl Feed {
                 let mark = Mark::open(&text, &subject, &codec);
                 // nothing is told of the log: a position that is not there yet is as wrong as any other text
                 let head = app.gate.head().await?.0;
-                Begin::After(mark.filter(|mark| mark.positions().1 <= head).ok_or_else(bad_cursor)?)
+                let mark = mark.filter(|mark| mark.positions().1 <= head).ok_or_else(bad_cursor)?;
+                // behind a GAP nothing is held: it is not told again
+                if mark.is_empty() { Begin::Snapshot } else { Begin::After(mark) }
             }
         };
         // so that nobody gets around a budget that is spent by coming again for each row
         app.budgets.spend(caller.principal, view.budget(caller.principal, app.clock.now()), 1)?;
         // before anything is handed out; how many rows were is noted as it goes on
         app.audit.record((&*caller).into(), Action::Subscribe, &watch.reads, |_| Delivered::default())?;
-        let streams = &app.config.streams;
-        let (subscriber, subscription) =
-            subscription(Bounds { messages: streams.buffer_messages, bytes: streams.buffer_bytes });
+        let bounds = bounds.unwrap_or_else(|| Bounds::from(&app.config.streams));
+        let (subscriber, subscription) = subscription(bounds);
         let (group, member) = self.enter(app, key, Desk { question, subject, codec }, caller, subscriber);
         tokio::spawn(group.join(Arc::downgrade(app), member, begin));
         Ok(subscription)

@@ -11,7 +11,7 @@ use std::{
 use axum::body::Bytes;
 use tokio::sync::Notify;
 
-use crate::error::Error;
+use crate::{config::Streams, error::Error};
 
 /// One event as every member of its group gets it.
 #[derive(Debug)]
@@ -35,13 +35,21 @@ pub enum End {
 pub struct Bounds {
     pub messages: usize,
     pub bytes: usize,
+    /// Events in all, for a reader that wants no more.
+    pub total: usize,
+}
+
+impl From<&Streams> for Bounds {
+    fn from(streams: &Streams) -> Self {
+        Bounds { messages: streams.buffer_messages, bytes: streams.buffer_bytes, total: usize::MAX }
+    }
 }
 
 impl Bounds {
     /// The first one is always taken, however large: it could never be delivered otherwise.
     fn is_full(self, queue: &Queue, event: &Event) -> bool {
         let full = queue.waiting.len() >= self.messages || queue.bytes + event.body.len() > self.bytes;
-        full && !queue.waiting.is_empty()
+        full && !queue.waiting.is_empty() || queue.sent >= self.total
     }
 }
 
@@ -70,6 +78,8 @@ struct Shared {
 struct Queue {
     waiting: VecDeque<Arc<Event>>,
     bytes: usize,
+    /// Events so far.
+    sent: usize,
     end: Option<End>,
     gone: bool,
     reader: Option<Waker>,
@@ -93,6 +103,7 @@ impl Shared {
                 return Sent::Full;
             }
             queue.bytes += event.body.len();
+            queue.sent += 1;
             queue.waiting.push_back(event.clone());
         }
         queue.end = end;
@@ -137,13 +148,13 @@ impl Subscriber {
         self.0.queue().gone
     }
 
-    /// Until the reader has taken all that waits; whether there is a reader.
+    /// Until the reader has taken all that waits, and wants more; whether there is a reader.
     pub async fn drained(&self) -> bool {
         loop {
             let told = self.0.drained.notified();
             {
                 let queue = self.0.queue();
-                if queue.gone || queue.waiting.is_empty() {
+                if queue.gone || queue.waiting.is_empty() && queue.sent < self.0.bounds.total {
                     return !queue.gone;
                 }
             }
@@ -231,7 +242,7 @@ mod tests {
 
     use super::*;
 
-    const BOUNDS: Bounds = Bounds { messages: 3, bytes: 100 };
+    const BOUNDS: Bounds = Bounds { messages: 3, bytes: 100, total: usize::MAX };
 
     fn event(body: &'static str) -> Arc<Event> {
         Arc::new(Event { id: None, body: Bytes::from_static(body.as_bytes()) })
@@ -270,9 +281,22 @@ mod tests {
 
     #[tokio::test]
     async fn bytes_are_bounded_but_for_the_first() {
-        let (subscriber, _subscription) = subscription(Bounds { messages: 10, bytes: 3 });
+        let (subscriber, _subscription) = subscription(Bounds { messages: 10, bytes: 3, ..BOUNDS });
         assert_eq!(subscriber.send(&event("longer")), Sent::Taken);
         assert_eq!(subscriber.send(&event("a")), Sent::Full);
+    }
+
+    #[tokio::test]
+    async fn who_wants_no_more_is_sent_no_more() {
+        let (subscriber, mut subscription) = subscription(Bounds { total: 2, ..BOUNDS });
+        for body in ["a", "b"] {
+            assert_eq!(subscriber.send(&event(body)), Sent::Taken);
+        }
+        assert_eq!(take(&mut subscription, 1_000).await.0, ["a", "b"]);
+        assert_eq!(subscriber.send(&event("c")), Sent::Full);
+        let waits = tokio::spawn(async move { subscriber.drained().await });
+        drop(subscription);
+        assert!(!waits.await.expect("ended"));
     }
 
     #[tokio::test]

@@ -80,7 +80,7 @@ pub(super) async fn handle(app: Arc<App>, request: Request) -> Response {
 }
 
 /// Before anything is run.
-fn refused(media: Media, error: &Error) -> Response {
+pub(super) fn refused(media: Media, error: &Error) -> Response {
     match error.code() {
         Code::Unauthenticated => reply::unauthenticated(media, error),
         Code::Forbidden => reply::refused(media, StatusCode::FORBIDDEN, error),
@@ -129,7 +129,7 @@ async fn bytes(headers: &HeaderMap, body: Body, most: usize) -> std::result::Res
     }
 }
 
-fn deliver(wish: Media, answer: Answer) -> Response {
+pub(super) fn deliver(wish: Media, answer: Answer) -> Response {
     let media = reply::or_default(Some(wish));
     match answer.status {
         // a client of a stream learns nothing from a status
