@@ -18,7 +18,7 @@ use super::{
     connect::{Db, Dialect},
     facts::Facts,
     guard, joint,
-    log::Heads,
+    log::{Heads, Watching},
     read::{Arg, Pace, Rows, Session},
     roster::{self, Caller, Origin, Place, Seat},
     select::{Binding, Statement},
@@ -48,6 +48,7 @@ pub struct Gate {
     joint: Cache<(Arc<Seat>, Uuid, Arc<Place>), Arc<View>>,
     /// Watched from the moment that somebody waits for changes.
     pub(super) heads: OnceLock<Heads>,
+    pub(super) watching: Watching,
     pub(super) keys: Keys,
 }
 
@@ -56,7 +57,13 @@ impl Gate {
         let rules = Rules::load(folder.as_deref())?;
         let (views, turns, joint) = (Cache::new(VIEWS), Cache::new(VIEWS), Cache::new(JOINT_VIEWS));
         let (rules, heads) = (ArcSwap::from_pointee(rules), OnceLock::new());
-        Ok(Gate { db, clock, folder, rules, views, turns, joint, heads, keys: Keys::default() })
+        let (keys, watching) = (Keys::default(), Watching::default());
+        Ok(Gate { db, clock, folder, rules, views, turns, joint, heads, watching, keys })
+    }
+
+    /// Notices changes in another way.
+    pub fn watching(self, watching: Watching) -> Self {
+        Gate { watching, ..self }
     }
 
     pub fn rules(&self) -> Arc<Rules> {
