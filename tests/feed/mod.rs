@@ -1,7 +1,9 @@
 //! The live feed through the doors: a follower keeps a copy by the events alone, and it is what a query shows.
 
+mod bus;
 mod cursors;
 mod kinds;
+mod nodes;
 mod rights;
 mod storm;
 
@@ -14,7 +16,7 @@ use crate::{
     streams::client::Socket,
 };
 
-tests!(cursors, kinds, rights, storm);
+tests!(bus, cursors, kinds, nodes, rights, storm);
 
 const PLANNER: &str = "nordwind/planner";
 const AQUA: &str = "aqua-seals/partner_planner";
