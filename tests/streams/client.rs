@@ -110,6 +110,20 @@ impl Socket {
         soon("a ping", pinged).await
     }
 
+    /// The next message, or nothing if the other side is gone.
+    pub async fn hear_or_end(&mut self) -> Option<Value> {
+        let heard = async {
+            loop {
+                match self.0.next().await {
+                    Some(Ok(Message::Text(text))) => return Some(serde_json::from_str(&text).unwrap()),
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                    _ => return None,
+                }
+            }
+        };
+        soon("a message", heard).await
+    }
+
     /// Until it is closed, past messages that come before.
     pub async fn closed(&mut self) -> (u16, String) {
         let closed = async {

@@ -105,6 +105,7 @@ impl Gate {
             tx.log(line).await?;
         }
         tx.commit().await?;
+        self.wake();
         Ok(Some(key))
     }
 }
