@@ -116,13 +116,14 @@ impl<'a> Asked<'a> {
 
     fn check(&self, view: &View, wanted: &Wanted<'_>) -> Result<()> {
         match self.mutation(view, wanted)?.doing {
-            Doing::Open => self.look(wanted).map(drop),
+            Doing::Open => self.look(view, wanted).map(drop),
             _ => self.write(view, wanted).map(drop),
         }
     }
 
-    fn look(&self, wanted: &Wanted<'_>) -> Result<glass::Asked> {
-        glass::read(wanted.field.get_argument("input").map(|value| &value.node), self.variables, self.codec)
+    fn look(&self, view: &View, wanted: &Wanted<'_>) -> Result<glass::Asked> {
+        let value = wanted.field.get_argument("input").map(|value| &value.node);
+        glass::read(&view.class, value, self.variables, self.codec)
     }
 
     fn write(&self, view: &View, wanted: &Wanted<'_>) -> Result<Write> {
@@ -158,7 +159,7 @@ impl<'a> Asked<'a> {
         let Asked { app, caller, .. } = self;
         let mut view = view.clone();
         let mut row = match self.mutation(&view, wanted)?.doing {
-            Doing::Open => Some(app.gate.break_glass(&app.post, caller, &self.look(wanted)?.look()).await?),
+            Doing::Open => Some(app.gate.break_glass(&app.post, caller, &self.look(&view, wanted)?.look()).await?),
             _ => None,
         };
         for _ in 0..ATTEMPTS {
