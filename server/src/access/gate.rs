@@ -274,7 +274,7 @@ impl<'g> Reading<'g> {
         let rows = self.session.query(statement.sql(), &statement.arguments(binding), statement.pace(), last).await?;
         match statement.release() {
             None => Ok(rows),
-            Some(how) => guard::release(self.db, how, &rows).await,
+            Some(how) => guard::release(self.db, how, rows).await,
         }
     }
 
