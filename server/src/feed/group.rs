@@ -135,7 +135,7 @@ impl Member {
             }
             let person = self.caller.principal;
             let cost = step.rows.iter().map(|(_, delivered)| delivered.rows).sum();
-            if let Err(error) = app.budgets.spend(person, view.budget(person, app.clock.now()), cost) {
+            if let Err(error) = app.budgets.spend(person, view.budget(&self.caller, app.clock.now()), cost) {
                 self.end(&Arc::new(error));
             }
         }

@@ -54,7 +54,7 @@ pub async fn answer(
             cost = cost.saturating_add(asked.plan(view, key, wanted, Uuid::nil())?.cost);
         }
     }
-    app.budgets.spend(caller.principal, view.budget(caller.principal, app.clock.now()), cost)?;
+    app.budgets.spend(caller.principal, view.budget(caller, app.clock.now()), cost)?;
     let mut written = 0;
     let (mut out, mut hidden, mut errors) = (b"{\"data\":{".to_vec(), Vec::new(), Vec::new());
     for (key, wanted) in &roots {
