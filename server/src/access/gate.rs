@@ -146,7 +146,7 @@ impl Gate {
         Self::admitted(&view, caller, now).map(|()| view)
     }
 
-    fn admitted(view: &View, caller: &Caller, now: Instant) -> Result<()> {
+    pub(super) fn admitted(view: &View, caller: &Caller, now: Instant) -> Result<()> {
         if view.open_to(caller, now) {
             return Ok(());
         }
