@@ -49,6 +49,8 @@ pub struct Gate {
     /// Watched from the moment that somebody waits for changes.
     pub(super) heads: OnceLock<Heads>,
     pub(super) keys: Keys,
+    /// Who writes what views are compiled from does so alone.
+    pub(super) deciding: Arc<Mutex<()>>,
 }
 
 impl Gate {
@@ -56,7 +58,18 @@ impl Gate {
         let rules = Rules::load(folder.as_deref())?;
         let (views, turns, joint) = (Cache::new(VIEWS), Cache::new(VIEWS), Cache::new(JOINT_VIEWS));
         let (rules, heads) = (ArcSwap::from_pointee(rules), OnceLock::new());
-        Ok(Gate { db, clock, folder, rules, views, turns, joint, heads, keys: Keys::default() })
+        Ok(Gate {
+            db,
+            clock,
+            folder,
+            rules,
+            views,
+            turns,
+            joint,
+            heads,
+            keys: Keys::default(),
+            deciding: Arc::default(),
+        })
     }
 
     pub fn rules(&self) -> Arc<Rules> {
