@@ -1,7 +1,9 @@
 //! The live feed through the doors: a follower keeps a copy by the events alone, and it is what a query shows.
 
+mod away;
 mod cursors;
 mod kinds;
+mod lines;
 mod rights;
 mod storm;
 
@@ -14,7 +16,7 @@ use crate::{
     streams::client::Socket,
 };
 
-tests!(cursors, kinds, rights, storm);
+tests!(away, cursors, kinds, lines, rights, storm);
 
 const PLANNER: &str = "nordwind/planner";
 const AQUA: &str = "aqua-seals/partner_planner";
@@ -202,6 +204,16 @@ impl Follower {
             }
         }
     }
+}
+
+/// How many buckets the access log says that streams have handed out behind a line of it.
+async fn noted(hub: &Hub, after: i64) -> usize {
+    hub.take_log().await;
+    let sql = format!(
+        "SELECT CAST(coalesce(sum(\"rows\"), 0) AS text) FROM audit_event \
+         WHERE seq > {after} AND action = 'subscribe' AND object_type = 'DemandBucket'"
+    );
+    hub.number(&sql).await.try_into().unwrap()
 }
 
 /// A bucket that a supplier sees, by its place in time.

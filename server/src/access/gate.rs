@@ -17,6 +17,7 @@ use super::{
     compile::{compile, for_export},
     connect::{Db, Dialect},
     facts::Facts,
+    former::Former,
     guard, joint,
     log::Heads,
     read::{Arg, Pace, Rows, Session},
@@ -51,6 +52,7 @@ pub struct Gate {
     pub(super) keys: Keys,
     /// Who writes what views are compiled from does so alone.
     pub(super) deciding: Arc<Mutex<()>>,
+    pub(super) former: Former,
 }
 
 impl Gate {
@@ -69,6 +71,7 @@ impl Gate {
             heads,
             keys: Keys::default(),
             deciding: Arc::default(),
+            former: Former::default(),
         })
     }
 
@@ -159,7 +162,8 @@ impl Gate {
         Self::admitted(&view, caller, now).map(|()| view)
     }
 
-    pub(super) fn admitted(view: &View, caller: &Caller, now: Instant) -> Result<()> {
+    /// Whether a view is for this caller, and from where it asks.
+    pub fn admitted(view: &View, caller: &Caller, now: Instant) -> Result<()> {
         if view.open_to(caller, now) {
             return Ok(());
         }
