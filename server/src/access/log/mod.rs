@@ -7,6 +7,7 @@ mod image;
 mod keep;
 mod past;
 mod read;
+mod shared;
 mod wake;
 
 use std::fmt;
@@ -16,7 +17,8 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 pub use acting::Acting;
-pub(in crate::access) use {past::Past, wake::Heads};
+pub use shared::Stand;
+pub(in crate::access) use {past::Past, shared::Shared, wake::Heads};
 
 use super::{Gate, Reading};
 use crate::{
