@@ -1,6 +1,7 @@
 //! The live feed through the doors: a follower keeps a copy by the events alone, and it is what a query shows.
 
 mod away;
+mod crowds;
 mod cursors;
 mod kinds;
 mod lines;
@@ -16,7 +17,7 @@ use crate::{
     streams::client::Socket,
 };
 
-tests!(away, cursors, kinds, lines, rights, storm);
+tests!(away, crowds, cursors, kinds, lines, rights, storm);
 
 const PLANNER: &str = "nordwind/planner";
 const AQUA: &str = "aqua-seals/partner_planner";
