@@ -1,10 +1,12 @@
 //! The live feed through the doors: a follower keeps a copy by the events alone, and it is what a query shows.
 
 mod away;
+mod bus;
 mod crowds;
 mod cursors;
 mod kinds;
 mod lines;
+mod nodes;
 mod rights;
 mod storm;
 
@@ -17,7 +19,7 @@ use crate::{
     streams::client::Socket,
 };
 
-tests!(away, crowds, cursors, kinds, lines, rights, storm);
+tests!(away, bus, crowds, cursors, kinds, lines, nodes, rights, storm);
 
 const PLANNER: &str = "nordwind/planner";
 const AQUA: &str = "aqua-seals/partner_planner";

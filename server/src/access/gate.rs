@@ -19,7 +19,7 @@ use super::{
     facts::Facts,
     former::Former,
     guard, joint,
-    log::{Heads, Shared},
+    log::{Heads, Shared, Watching},
     read::{Arg, Pace, Rows, Session},
     roster::{self, Caller, Origin, Place, Seat},
     select::{Binding, Statement},
@@ -50,6 +50,7 @@ pub struct Gate {
     /// Watched from the moment that somebody waits for changes.
     pub(super) heads: OnceLock<Heads>,
     pub(super) shared: Shared,
+    pub(super) watching: Watching,
     pub(super) keys: Keys,
     pub(super) former: Former,
 }
@@ -59,19 +60,14 @@ impl Gate {
         let rules = Rules::load(folder.as_deref())?;
         let (views, turns, joint) = (Cache::new(VIEWS), Cache::new(VIEWS), Cache::new(JOINT_VIEWS));
         let (rules, heads) = (ArcSwap::from_pointee(rules), OnceLock::new());
-        Ok(Gate {
-            db,
-            clock,
-            folder,
-            rules,
-            views,
-            turns,
-            joint,
-            heads,
-            shared: Shared::default(),
-            keys: Keys::default(),
-            former: Former::default(),
-        })
+        let (shared, keys) = (Shared::default(), Keys::default());
+        let (watching, former) = (Watching::default(), Former::default());
+        Ok(Gate { db, clock, folder, rules, views, turns, joint, heads, shared, watching, keys, former })
+    }
+
+    /// Notices changes in another way.
+    pub fn watching(self, watching: Watching) -> Self {
+        Gate { watching, ..self }
     }
 
     pub fn rules(&self) -> Arc<Rules> {
