@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use entente::{access::connect::Dialect, feed::Source};
+use entente::access::connect::Dialect;
 use serde_json::json;
 
 use super::{AQUA, CERAM, Follower, PLANNER, Topic};
