@@ -5,6 +5,7 @@
 
 mod guard;
 mod once;
+mod outdated;
 mod tx;
 
 use entities::{Instant, meta::Filled};
@@ -12,6 +13,7 @@ use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
 pub(in crate::access) use once::Keys;
+pub use outdated::drop_lines;
 
 use self::{
     guard::Guard,
@@ -116,6 +118,7 @@ impl Gate {
             tx.log(line).await?;
         }
         tx.commit().await?;
+        self.wake();
         Ok(Some(key))
     }
 }

@@ -326,7 +326,7 @@ impl Case<'_> {
             }
             let facts = Facts::read(self.q.db, &taken.seat, self.q.now).await?;
             let view = self.q.to.view(self.q.rules, &taken.seat, &facts, self.q.ty.id).map_err(refused)?;
-            let probe = Probe::new(self.q.db, taken.principal, self.q.now);
+            let probe = Probe::new(self.q.db, taken.principal, self.q.now).through(self.q.lens);
             let told = match (self.q.row, self.q.field) {
                 _ if self.q.to != Deed::Read => self.done_by(&view, &probe).await?,
                 (Some(key), field) => match (probe.shown(self.q.ty, key, &view).await?, field) {

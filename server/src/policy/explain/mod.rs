@@ -15,7 +15,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use self::agreements::AgreementPart;
-pub use self::ask::{Asked, ask, what};
+pub use self::ask::{Asked, Asker, ask, what};
 use super::{FieldClass, Rules, deed::Deed};
 use crate::{
     access::{
@@ -23,6 +23,7 @@ use crate::{
         compile::traced,
         connect::Db,
         facts::{Facts, Record},
+        lens::Lens,
         pred::{Pred, and},
         probe::Probe,
         roster::{Seat, SeatName, TakenSeat},
@@ -48,6 +49,8 @@ pub struct Question<'a> {
     pub row: Option<Uuid>,
     /// The seats of whom it is told that they see it.
     pub others: &'a [TakenSeat],
+    /// What may be told to whoever asks.
+    pub lens: Option<&'a Arc<Lens>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -210,7 +213,7 @@ impl<'a> Case<'a> {
         let (_, trace) = traced(q.rules, q.seat, &facts, q.to.glass()).map_err(refused)?;
         let seen = q.to.seen(q.rules, q.seat, &facts, q.ty.id).map_err(refused)?;
         let view = q.to.view(q.rules, q.seat, &facts, q.ty.id).map_err(refused)?;
-        let probe = Probe::new(q.db, q.person, q.now);
+        let probe = Probe::new(q.db, q.person, q.now).through(q.lens);
         let fields: Vec<usize> = q.field.map_or_else(|| (1..q.ty.fields.len()).collect(), |field| vec![field]);
         let mut case =
             Case { q, probe, facts, records, view, seen, fields, entries: Vec::new(), shown: None, read: None };
