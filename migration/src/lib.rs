@@ -23,6 +23,7 @@ mod m20261122_000014_write_key;
 mod m20261122_000015_webhooks;
 mod m20261122_000021_limits;
 mod m20261122_000022_break_glass;
+mod m20261122_000023_policy_set;
 mod table;
 
 pub struct Migrator;
@@ -47,6 +48,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000015_webhooks::Webhooks),
             Box::new(m20261122_000021_limits::Limits),
             Box::new(m20261122_000022_break_glass::BreakGlass),
+            Box::new(m20261122_000023_policy_set::TABLES),
         ]
     }
 }

@@ -61,6 +61,12 @@ impl Budgets {
         }
     }
 
+    /// The same of what cannot be asked for in smaller parts: no more than all of the budget.
+    pub fn spend_at_most(&self, principal: Uuid, budget: Option<u32>, cost: u32) -> Result<()> {
+        let most = budget.unwrap_or(self.usual);
+        self.spend(principal, budget, if most == 0 { cost } else { cost.min(most) })
+    }
+
     fn bucket(&self, budget: NonZeroU32) -> Bucket {
         RateLimiter::direct_with_clock(Quota::per_minute(budget), Ticks(self.clock.clone()))
     }

@@ -1,8 +1,10 @@
 //! The live feed through the doors: a follower keeps a copy by the events alone, and it is what a query shows.
 
+mod away;
 mod bus;
 mod cursors;
 mod kinds;
+mod lines;
 mod nodes;
 mod rights;
 mod storm;
@@ -16,7 +18,7 @@ use crate::{
     streams::client::Socket,
 };
 
-tests!(bus, cursors, kinds, nodes, rights, storm);
+tests!(away, bus, cursors, kinds, lines, nodes, rights, storm);
 
 const PLANNER: &str = "nordwind/planner";
 const AQUA: &str = "aqua-seals/partner_planner";
@@ -204,6 +206,16 @@ impl Follower {
             }
         }
     }
+}
+
+/// How many buckets the access log says that streams have handed out behind a line of it.
+async fn noted(hub: &Hub, after: i64) -> usize {
+    hub.take_log().await;
+    let sql = format!(
+        "SELECT CAST(coalesce(sum(\"rows\"), 0) AS text) FROM audit_event \
+         WHERE seq > {after} AND action = 'subscribe' AND object_type = 'DemandBucket'"
+    );
+    hub.number(&sql).await.try_into().unwrap()
 }
 
 /// A bucket that a supplier sees, by its place in time.

@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::{ADMIN, AQUA};
-use crate::harness::{Hub, Reply, send, tests};
+use crate::{
+    harness::{Hub, Reply, send, tests, until},
+    streams::client::Socket,
+};
 
 tests! {
     changing: a_look_is_for_one_person_and_an_hour, a_look_is_logged_and_marked, what_cannot_be_opened_is_refused,
@@ -122,6 +125,14 @@ async fn a_look_is_logged_and_marked(hub: Hub) {
     let right =
         [format!("break_glass Contact {REASON}"), format!("read Contact break-glass: {REASON}"), read.clone(), read];
     assert_eq!(lines(start).await, right);
+    let end = hub.log_end().await;
+    // a stream is no way around the mark
+    let mut socket = Socket::signed_in(&hub, SVEA).await;
+    socket.ask("1", "subscription { changes(types: [CONTACT]) { kind node { ... on Contact { phone } } } }").await;
+    while socket.hear().await["payload"]["data"]["changes"]["kind"] != "CHECKPOINT" {}
+    drop(socket);
+    let mark = format!("subscribe Contact break-glass: {REASON}");
+    until("the marked line", async || lines(end).await.contains(&mark).then_some(())).await;
     let end = hub.log_end().await;
     hub.set_clock("2026-06-15T11:00:00Z");
     phone(&hub, SVEA).await;

@@ -37,8 +37,6 @@ async fn connections_are_bounded(hub: Hub) {
     assert!(refused.0 == 503 && refused.1.contains("RATE_LIMITED"), "{refused:?}");
     let reply = send(stream().header(ACCEPT, "text/event-stream")).await;
     assert_eq!((reply.status, reply.code().as_str(), reply.header("retry-after")), (503, "RATE_LIMITED", "5"));
-    let (_, refused) = tap.opened().await;
-    assert!(refused.is_gone());
     // queries need no place
     assert_eq!(hub.query(ALICE, "{ __typename }").await.status, 200);
 

@@ -21,9 +21,7 @@ struct Source(mpsc::UnboundedSender<(Asked, Subscriber)>);
 
 impl feed::Source for Source {
     fn open(&self, app: Arc<App>, asked: Asked) -> BoxFuture<'static, Result<Subscription, Answer>> {
-        let streams = app.config.streams;
-        let bounds = Bounds { messages: streams.buffer_messages, bytes: streams.buffer_bytes };
-        let (subscriber, subscription) = feed::subscription(bounds);
+        let (subscriber, subscription) = feed::subscription(Bounds::from(&app.config.streams));
         drop(self.0.send((asked, subscriber)));
         async { Ok(subscription) }.boxed()
     }

@@ -74,7 +74,7 @@ impl Source for Script {
                 return Err(Answer { body, status: AnswerStatus::Forbidden });
             }
             let mut place: usize = asked.last_event.map_or(0, |cursor| cursor[1..].parse().unwrap());
-            let (subscriber, subscription) = subscription(Bounds { messages: 100, bytes: 100_000 });
+            let (subscriber, subscription) = subscription(Bounds { messages: 100, bytes: 100_000, total: usize::MAX });
             script.0.lock().unwrap().readers += 1;
             tokio::spawn(async move {
                 while !subscriber.is_gone() {

@@ -11,14 +11,15 @@ use entities::{
 use ipnet::IpNet;
 use sea_orm::{
     AccessMode, ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, EntityTrait, IntoActiveModel,
-    IsolationLevel, Iterable, QueryFilter, QueryOrder, Statement, TransactionTrait, Value,
+    IsolationLevel, Iterable, QueryFilter, QueryOrder, QueryTrait, Select, Statement, TransactionTrait, Value,
 };
 use serde_json::Value as Json;
 use uuid::Uuid;
 
 use super::{
-    connect::Db,
+    connect::{Db, Dialect},
     joint::Both,
+    log::{Past, Position},
     roster::{Caller, Place, Seat},
     treat::Treatment,
     view::{Edges, Held},
@@ -80,40 +81,73 @@ pub struct Delegated {
     pub until: Instant,
 }
 
+/// One state of the tables: of now, or the one behind a position of the change log.
+struct Snapshot {
+    tx: DatabaseTransaction,
+    then: Option<(Dialect, Position)>,
+}
+
+impl Snapshot {
+    async fn of(db: &Db, then: Option<Position>) -> Result<Self> {
+        let (level, mode) = (Some(IsolationLevel::RepeatableRead), Some(AccessMode::ReadOnly));
+        let tx = db.orm().begin_with_config(level, mode).await?;
+        Ok(Snapshot { tx, then: then.map(|position| (db.dialect(), position)) })
+    }
+
+    async fn all<E: EntityTrait>(&self, rows: Select<E>) -> Result<Vec<E::Model>> {
+        let Some((dialect, position)) = self.then else { return Ok(rows.all(&self.tx).await?) };
+        let mut statement = rows.build(self.tx.get_database_backend());
+        statement.sql = Past::written(dialect, position, &statement.sql);
+        Ok(E::find().from_raw_sql(statement).all(&self.tx).await?)
+    }
+}
+
 impl Facts {
+    pub async fn read(db: &Db, seat: &Seat, now: Instant) -> Result<Self> {
+        Self::seat(Snapshot::of(db, None).await?, seat, now).await
+    }
+
+    /// As they stood.
+    pub async fn former(db: &Db, seat: &Seat, at: Instant, then: Position) -> Result<Self> {
+        Self::seat(Snapshot::of(db, Some(then)).await?, seat, at).await
+    }
+
     /// What is known of a caller's seat, of the one in whose place it asks, and of what is between them.
     pub async fn both(db: &Db, caller: &Caller, place: &Place, now: Instant) -> Result<Both> {
-        let snapshot = Self::snapshot(db).await?;
-        let both = Both {
-            own: Self::in_snapshot(&snapshot, &caller.seat, now).await?,
-            theirs: Self::in_snapshot(&snapshot, &place.seat, now).await?,
-            delegated: delegated(&snapshot, place.principal, caller.principal).await?,
-        };
-        snapshot.commit().await?;
-        Ok(both)
+        Self::places(Snapshot::of(db, None).await?, caller, place, now).await
     }
 
-    async fn snapshot(db: &Db) -> Result<DatabaseTransaction> {
-        Ok(db.orm().begin_with_config(Some(IsolationLevel::RepeatableRead), Some(AccessMode::ReadOnly)).await?)
+    /// As it stood.
+    pub async fn former_both(db: &Db, caller: &Caller, place: &Place, at: Instant, then: Position) -> Result<Both> {
+        Self::places(Snapshot::of(db, Some(then)).await?, caller, place, at).await
     }
 
-    pub async fn read(db: &Db, seat: &Seat, now: Instant) -> Result<Self> {
-        let snapshot = Self::snapshot(db).await?;
-        let facts = Self::in_snapshot(&snapshot, seat, now).await?;
-        snapshot.commit().await?;
+    async fn seat(state: Snapshot, seat: &Seat, now: Instant) -> Result<Self> {
+        let facts = Self::in_snapshot(&state, seat, now).await?;
+        state.tx.commit().await?;
         Ok(facts)
     }
 
-    async fn in_snapshot(tx: &DatabaseTransaction, seat: &Seat, now: Instant) -> Result<Self> {
+    async fn places(state: Snapshot, caller: &Caller, place: &Place, now: Instant) -> Result<Both> {
+        let both = Both {
+            own: Self::in_snapshot(&state, &caller.seat, now).await?,
+            theirs: Self::in_snapshot(&state, &place.seat, now).await?,
+            delegated: delegated(&state, place.principal, caller.principal).await?,
+        };
+        state.tx.commit().await?;
+        Ok(both)
+    }
+
+    async fn in_snapshot(state: &Snapshot, seat: &Seat, now: Instant) -> Result<Self> {
         // as the conditions count: what begins or ends within a millisecond does so at the next
         let now = Instant(now.0.div_euclid(1000) * 1000);
-        let version = version(tx).await?;
-        let row = organisation::Entity::find_by_id(seat.organisation).one(tx).await?;
+        let version = version(&state.tx).await?;
+        let row = state.all(organisation::Entity::find_by_id(seat.organisation)).await?.pop();
         let row =
             row.ok_or_else(|| Error::unauthenticated("the token's organisation is no longer here; ask for a new one"))?;
         let mut instants = Vec::new();
-        let kinds = kinds(tx, seat, now, &mut instants).await?;
-        let agreements = agreements(tx, seat, now, &mut instants).await?;
+        let kinds = kinds(state, seat, now, &mut instants).await?;
+        let agreements = agreements(state, seat, now, &mut instants).await?;
         let active = row.status == "active";
         Ok(Facts {
             version,
@@ -121,7 +155,7 @@ impl Facts {
             attributes: attributes(row),
             kinds,
             edges: Edges::around(now, instants.into_iter().map(|at| Instant(millis(at) * 1000))),
-            holders: if active { holders(tx, seat).await? } else { Vec::new() },
+            holders: if active { holders(state, seat).await? } else { Vec::new() },
             agreements,
         })
     }
@@ -141,30 +175,24 @@ fn attributes(row: organisation::Model) -> HashMap<String, Value> {
         .collect()
 }
 
-async fn kinds(
-    tx: &DatabaseTransaction,
-    seat: &Seat,
-    now: Instant,
-    instants: &mut Vec<Instant>,
-) -> Result<Vec<String>> {
-    let rows = org_role::Entity::find().filter(org_role::Column::OrganisationId.eq(seat.organisation)).all(tx).await?;
+async fn kinds(state: &Snapshot, seat: &Seat, now: Instant, instants: &mut Vec<Instant>) -> Result<Vec<String>> {
+    let rows = org_role::Entity::find().filter(org_role::Column::OrganisationId.eq(seat.organisation));
+    let rows = state.all(rows).await?;
     instants.extend(rows.iter().flat_map(|r| [Some(r.valid_from), r.valid_to]).flatten());
     let current = rows.into_iter().filter(|r| r.valid_from <= now && r.valid_to.is_none_or(|end| now < end));
     Ok(current.map(|r| r.kind).collect())
 }
 
-async fn holders(tx: &DatabaseTransaction, seat: &Seat) -> Result<Vec<Held>> {
+async fn holders(state: &Snapshot, seat: &Seat) -> Result<Vec<Held>> {
     let people = principal::Entity::find()
         .filter(principal::Column::OrganisationId.eq(seat.organisation))
-        .filter(principal::Column::Status.eq("active"))
-        .all(tx)
-        .await?;
+        .filter(principal::Column::Status.eq("active"));
+    let people = state.all(people).await?;
     let ids: Vec<Uuid> = people.iter().map(|p| p.id).collect();
     let held = role_assignment::Entity::find()
         .filter(role_assignment::Column::PrincipalId.is_in(ids))
-        .filter(role_assignment::Column::Role.eq(&seat.role))
-        .all(tx)
-        .await?;
+        .filter(role_assignment::Column::Role.eq(&seat.role));
+    let held = state.all(held).await?;
     let machines: Vec<Uuid> = people.iter().filter(|p| p.kind != "user").map(|p| p.id).collect();
     let held = held.into_iter().map(|right| Held {
         principal: right.principal_id,
@@ -185,7 +213,7 @@ fn networks(list: Option<&Json>, machine: bool) -> Option<Vec<IpNet>> {
 }
 
 async fn agreements(
-    tx: &DatabaseTransaction,
+    state: &Snapshot,
     seat: &Seat,
     now: Instant,
     instants: &mut Vec<Instant>,
@@ -195,14 +223,12 @@ async fn agreements(
         .filter(A::GranteeId.eq(seat.organisation))
         .filter(A::Status.eq("active"))
         .filter(A::SignedByGrantorId.is_not_null())
-        .filter(A::SignedByGranteeId.is_not_null())
-        .all(tx)
-        .await?;
+        .filter(A::SignedByGranteeId.is_not_null());
+    let rows = state.all(rows).await?;
     let ids: Vec<Uuid> = rows.iter().map(|a| a.id).collect();
-    let scopes =
-        agreement_scope::Entity::find().filter(agreement_scope::Column::AgreementId.is_in(ids.clone())).all(tx).await?;
-    let fields =
-        agreement_field::Entity::find().filter(agreement_field::Column::AgreementId.is_in(ids)).all(tx).await?;
+    let scopes = agreement_scope::Entity::find().filter(agreement_scope::Column::AgreementId.is_in(ids.clone()));
+    let fields = agreement_field::Entity::find().filter(agreement_field::Column::AgreementId.is_in(ids));
+    let (scopes, fields) = (state.all(scopes).await?, state.all(fields).await?);
     let terms = rows.iter().map(|a| (Some(a.valid_from), a.valid_to));
     let terms = terms.chain(scopes.iter().map(|s| (s.valid_from, s.valid_to)));
     instants.extend(terms.flat_map(|(from, until)| [from, until]).flatten());
@@ -213,13 +239,12 @@ async fn agreements(
     Ok(agreements.collect())
 }
 
-async fn delegated(tx: &DatabaseTransaction, from: Uuid, to: Uuid) -> Result<Vec<Delegated>> {
+async fn delegated(state: &Snapshot, from: Uuid, to: Uuid) -> Result<Vec<Delegated>> {
     let rows = delegation::Entity::find()
         .filter(delegation::Column::FromPrincipalId.eq(from))
-        .filter(delegation::Column::ToPrincipalId.eq(to))
-        .all(tx)
-        .await?;
-    let people = principal::Entity::find().filter(principal::Column::Id.is_in([from, to])).all(tx).await?;
+        .filter(delegation::Column::ToPrincipalId.eq(to));
+    let rows = state.all(rows).await?;
+    let people = state.all(principal::Entity::find().filter(principal::Column::Id.is_in([from, to]))).await?;
     let colleagues = people.len() == 2 && people[0].organisation_id == people[1].organisation_id;
     let delegated = |d: delegation::Model| Delegated {
         types: names(&d.object_types),

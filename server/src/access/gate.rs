@@ -17,6 +17,7 @@ use super::{
     compile::{compile, for_export},
     connect::{Db, Dialect},
     facts::Facts,
+    former::Former,
     guard, joint,
     log::{Heads, Watching},
     read::{Arg, Pace, Rows, Session},
@@ -50,6 +51,7 @@ pub struct Gate {
     pub(super) heads: OnceLock<Heads>,
     pub(super) watching: Watching,
     pub(super) keys: Keys,
+    pub(super) former: Former,
 }
 
 impl Gate {
@@ -57,8 +59,8 @@ impl Gate {
         let rules = Rules::load(folder.as_deref())?;
         let (views, turns, joint) = (Cache::new(VIEWS), Cache::new(VIEWS), Cache::new(JOINT_VIEWS));
         let (rules, heads) = (ArcSwap::from_pointee(rules), OnceLock::new());
-        let (keys, watching) = (Keys::default(), Watching::default());
-        Ok(Gate { db, clock, folder, rules, views, turns, joint, heads, watching, keys })
+        let (keys, watching, former) = (Keys::default(), Watching::default(), Former::default());
+        Ok(Gate { db, clock, folder, rules, views, turns, joint, heads, watching, keys, former })
     }
 
     /// Notices changes in another way.
@@ -153,7 +155,8 @@ impl Gate {
         Self::admitted(&view, caller, now).map(|()| view)
     }
 
-    fn admitted(view: &View, caller: &Caller, now: Instant) -> Result<()> {
+    /// Whether a view is for this caller, and from where it asks.
+    pub fn admitted(view: &View, caller: &Caller, now: Instant) -> Result<()> {
         if view.open_to(caller, now) {
             return Ok(());
         }

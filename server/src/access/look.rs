@@ -43,7 +43,7 @@ pub struct Look<'a> {
 }
 
 /// A look that lasts.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Open {
     pub object_type: String,
     pub object: Uuid,

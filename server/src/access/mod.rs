@@ -5,6 +5,7 @@ pub mod compile;
 pub mod connect;
 mod convert;
 pub mod facts;
+mod former;
 mod gate;
 pub mod guard;
 mod guess;

@@ -30,7 +30,7 @@ pub struct Caller {
 }
 
 /// Where a caller asks from. Some may only from certain networks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Origin {
     /// A command of the operator, who has the database at hand.
     Here,

@@ -92,7 +92,7 @@ pub(super) async fn run(app: Arc<App>, listener: TcpListener, greeting: &str) ->
         tracing::info!("stopping");
         drop(stopping);
     };
-    let served = http::serve(app, listener, stop);
+    let served = http::serve(app.clone(), listener, stop);
     let served = tokio::select! {
         served = served => served,
         () = async { stopped.recv().await; time::sleep(FAREWELL).await } => {
@@ -103,6 +103,12 @@ pub(super) async fn run(app: Arc<App>, listener: TcpListener, greeting: &str) ->
     drop(deliver);
     if time::timeout(FAREWELL, delivering).await.is_err() {
         tracing::warn!("other hubs must wait for the end of webhook leases");
+    }
+    // lines that streams owe come before the end of those who take lines
+    if let Some(feed) = app.feed.load_full()
+        && time::timeout(FAREWELL, feed.settled()).await.is_err()
+    {
+        tracing::warn!("some streams did not end in time");
     }
     drop((keep, post, trim, hush));
     if time::timeout(FAREWELL, keeping).await.is_err() {

@@ -7,7 +7,8 @@ use entities::Instant;
 use uuid::Uuid;
 
 use crate::{
-    access::View,
+    access::{View, look::Open},
+    audit::Read,
     catalogue::{CATALOGUE, TypeId},
     graphql::{Codec, subscription::Watch},
 };
@@ -21,6 +22,15 @@ pub struct Lens {
     /// Lenses of one print show the same.
     pub print: [u8; 16],
     pub me: Uuid,
+    /// What the person has opened for a look.
+    pub looks: Vec<Open>,
+}
+
+impl Lens {
+    /// Whether some of what it shows may be shown because of a look.
+    pub fn is_looked(&self) -> bool {
+        self.watch.as_ref().is_some_and(|watch| watch.reads.iter().any(Read::is_looked))
+    }
 }
 
 /// What is shown behind a position of the change log, at an instant. Between two edges of the view instants are alike.
@@ -46,6 +56,8 @@ pub struct Copy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark {
     pub print: [u8; 16],
+    /// The version of the policies that it was looked at through.
+    pub policies: u64,
     pub ahead: Option<((i64, Instant), Place)>,
     pub rest: Option<(i64, Instant)>,
     /// The two are of different rights.
@@ -77,12 +89,22 @@ impl Copy {
         if self.ahead.is_none() { self.rest.as_ref() } else { None }
     }
 
+    /// The last state of which anything is held.
+    pub fn newest(&self) -> Option<&State> {
+        self.ahead.as_ref().map(|(state, _)| state).or(self.rest.as_ref())
+    }
+
+    /// All of it stands at this state.
+    pub fn is(&self, state: &State) -> bool {
+        self.whole().is_some_and(|whole| whole.is_like(state) && whole.position == state.position)
+    }
+
     pub fn seal(&self, subject: &[u8; 16], codec: &Codec) -> String {
-        let newest = self.ahead.as_ref().map(|(state, _)| state).or(self.rest.as_ref());
-        let print = newest.map_or([0; 16], |state| state.lens.print);
+        let print = self.newest().map_or([0; 16], |state| state.lens.print);
         let turning = self.rest.as_ref().is_some_and(|rest| rest.lens.print != print);
         let mark = Mark {
             print,
+            policies: self.newest().map_or(0, |state| state.lens.view.policies),
             ahead: self.ahead.as_ref().map(|(state, place)| ((state.position, state.at), *place)),
             rest: self.rest.as_ref().map(|state| (state.position, state.at)),
             turning,
@@ -91,8 +113,8 @@ impl Copy {
     }
 }
 
-const PURPOSE: &str = "feed 1";
-const LENGTH: usize = 8 + 16 + 16 + 1 + 16 + 16 + 8 + 16;
+const PURPOSE: &str = "feed 2";
+const LENGTH: usize = 8 + 16 + 16 + 8 + 1 + 16 + 16 + 8 + 16;
 
 impl Mark {
     /// Always as long, and never the same twice: two cursors do not tell whether anything happened between them.
@@ -101,6 +123,7 @@ impl Mark {
         plain.extend(rand::random::<[u8; 8]>());
         plain.extend(subject);
         plain.extend(self.print);
+        plain.extend(self.policies.to_be_bytes());
         let flags = [self.ahead.is_some(), self.rest.is_some(), self.turning];
         plain.push(flags.iter().enumerate().map(|(i, flag)| u8::from(*flag) << i).sum());
         for (position, at) in
@@ -128,6 +151,7 @@ impl Mark {
             return None;
         }
         let print = take(16).try_into().ok()?;
+        let policies = u64::from_be_bytes(take(8).try_into().ok()?);
         let flags = take(1)[0];
         let mut state = || -> Option<(i64, Instant)> {
             let position = i64::from_be_bytes(take(8).try_into().ok()?);
@@ -141,6 +165,7 @@ impl Mark {
         }
         Some(Mark {
             print,
+            policies,
             ahead: (flags & 1 != 0).then_some((new, place)),
             rest: (flags & 2 != 0).then_some(old),
             turning: flags & 4 != 0,
@@ -152,6 +177,11 @@ impl Mark {
         let all = [self.rest.map(|state| state.0), self.ahead.map(|(state, _)| state.0)];
         let all = || all.into_iter().flatten();
         (all().min().unwrap_or(0), all().max().unwrap_or(0))
+    }
+
+    /// Nothing is held behind it.
+    pub fn is_empty(&self) -> bool {
+        self.ahead.is_none() && self.rest.is_none()
     }
 
     /// The copy, if this is how it was looked at.
@@ -171,7 +201,10 @@ mod tests {
     #[test]
     fn cursors_are_of_one_length_and_only_for_their_subject() {
         let codec = Codec::new(&[7; 32], Uuid::from_u128(1));
-        let mark = |position, ahead| Mark { print: [3; 16], ahead, rest: Some((position, Instant(5))), turning: false };
+        let mark = |position, ahead| {
+            let rest = Some((position, Instant(5)));
+            Mark { print: [3; 16], policies: u64::MAX, ahead, rest, turning: false }
+        };
         let place = (TypeId(3), Uuid::from_u128(9));
         let (short, long) = (mark(1, None), mark(i64::MAX, Some(((7, Instant(8)), place))));
         for mark in [short, long] {

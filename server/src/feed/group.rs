@@ -2,7 +2,6 @@
 //! and each gets the same bytes. Whoever comes, or was too slow, catches up by itself and then joins.
 
 use std::{
-    collections::BTreeMap,
     sync::{
         Arc, Weak,
         atomic::{AtomicUsize, Ordering},
@@ -18,15 +17,14 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{
-    End, Sent, Subscriber,
+    Sent, Subscriber,
     copy::{Copy, Lens, Mark, State},
     difference::{Desk, Step},
+    member::Member,
 };
 use crate::{
-    access::{Caller, View},
+    access::{Caller, View, log::Position},
     app::App,
-    audit::{Action, Delivered},
-    catalogue::TypeId,
     error::{Code, Error, Result},
 };
 
@@ -34,9 +32,6 @@ use crate::{
 const TICK: Duration = Duration::from_millis(100);
 /// How often a cursor is handed out, whether anything happened or not.
 const CHECKPOINT: Duration = Duration::from_secs(10);
-/// Rows and time after which a member's deliveries are noted in the access log.
-const NOTED_ROWS: u32 = 1_000;
-const NOTED_AFTER: Duration = Duration::from_secs(10);
 /// A clock that is behind by less than this, in microseconds, is taken to stand still.
 const CLOCKS_DIFFER: i64 = 5_000_000;
 /// How often a member that catches up may find the group ahead before the group waits for it.
@@ -63,28 +58,27 @@ pub struct Group {
 
 #[derive(Default)]
 struct Live {
-    state: Option<State>,
+    /// What the members hold: a state, but where something came between the pages that lead to it.
+    held: Option<Copy>,
     /// The next instant at which rights move by themselves.
     edge: Option<Instant>,
     members: Vec<Member>,
 }
 
+impl Live {
+    fn state(&self) -> Option<&State> {
+        self.held.as_ref().and_then(Copy::whole)
+    }
+}
+
 /// Keeps the group.
-struct User(Arc<Group>);
+pub struct User(Arc<Group>);
 
 impl Drop for User {
     fn drop(&mut self) {
         self.0.users.fetch_sub(1, Ordering::AcqRel);
         self.0.wake.notify_one();
     }
-}
-
-pub struct Member {
-    caller: Arc<Caller>,
-    subscriber: Option<Subscriber>,
-    rows: BTreeMap<TypeId, Delivered>,
-    noted: time::Instant,
-    _user: User,
 }
 
 /// Where a member begins.
@@ -118,73 +112,15 @@ enum Way {
     Moved,
 }
 
-impl Member {
-    fn end(&mut self, error: &Arc<Error>) {
-        if let Some(subscriber) = self.subscriber.take() {
-            subscriber.end(End::Failed(error.clone()));
-        }
-    }
-
-    /// Rows cost here what they cost a query. Whose budget is spent is ended, and may come again with its cursor.
-    fn send(&mut self, app: &App, view: &View, step: &Step) -> Sent {
-        let Some(subscriber) = &self.subscriber else { return Sent::Gone };
-        let sent = subscriber.send(&step.event);
-        if sent == Sent::Taken {
-            for (ty, rows) in step.rows.iter() {
-                self.rows.entry(*ty).or_default().join(*rows);
-            }
-            let person = self.caller.principal;
-            let cost = step.rows.iter().map(|(_, delivered)| delivered.rows).sum();
-            if let Err(error) = app.budgets.spend(person, view.budget(person, app.clock.now()), cost) {
-                self.end(&Arc::new(error));
-            }
-        }
-        sent
-    }
-
-    /// Until the reader has taken what waits.
-    async fn drained(&self) -> std::result::Result<(), Stop> {
-        match &self.subscriber {
-            Some(subscriber) if subscriber.drained().await => Ok(()),
-            _ => Err(Stop::Gone),
-        }
-    }
-
-    fn is_gone(&self) -> bool {
-        self.subscriber.as_ref().is_none_or(Subscriber::is_gone)
-    }
-
-    fn owes_a_line(&self) -> bool {
-        let rows: u32 = self.rows.values().map(|delivered| delivered.rows).sum();
-        rows >= NOTED_ROWS || rows > 0 && (self.noted.elapsed() >= NOTED_AFTER || self.is_gone())
-    }
-
-    /// Brings what was handed out into the access log.
-    fn note(&mut self, app: &App, lens: &Lens) -> Result<()> {
-        let rows = std::mem::take(&mut self.rows);
-        self.noted = time::Instant::now();
-        let Some(watch) = &lens.watch else { return Ok(()) };
-        app.audit.record((&*self.caller).into(), Action::Subscribe, &watch.reads, |ty| {
-            rows.get(&ty).copied().unwrap_or_default()
-        })
-    }
-}
-
 impl Group {
     pub fn new(key: Key, desk: Desk) -> Self {
         Group { key, desk, live: Mutex::default(), wake: Notify::new(), users: AtomicUsize::new(0) }
     }
 
     /// A member that is not there yet. The group stays as long as it has one.
-    pub fn member(self: &Arc<Self>, caller: Arc<Caller>, subscriber: Subscriber) -> Member {
+    pub fn member(self: &Arc<Self>, app: &App, caller: Arc<Caller>, subscriber: Subscriber) -> Member {
         self.users.fetch_add(1, Ordering::AcqRel);
-        Member {
-            caller,
-            subscriber: Some(subscriber),
-            rows: BTreeMap::new(),
-            noted: time::Instant::now(),
-            _user: User(self.clone()),
-        }
+        Member::new(caller, subscriber, app.audit.clone(), User(self.clone()))
     }
 
     /// Tells the members what happens, until nobody is left.
@@ -216,14 +152,7 @@ impl Group {
 
     async fn turn(self: &Arc<Self>, app: &Arc<App>, head: i64, checkpoint: bool) -> Result<()> {
         let mut live = self.live.lock().await;
-        let lens = live.state.as_ref().map(|state| state.lens.clone());
-        if let Some(lens) = &lens {
-            for member in live.members.iter_mut().filter(|member| member.owes_a_line()) {
-                if let Err(error) = member.note(app, lens) {
-                    member.end(&Arc::new(error));
-                }
-            }
-        }
+        live.members.iter_mut().for_each(Member::note_in_time);
         live.members.retain(|member| !member.is_gone());
         if live.members.is_empty() {
             return Ok(());
@@ -232,50 +161,87 @@ impl Group {
         if self.is_due(app, &live, head, now) {
             self.advance(app, &mut live, None).await?;
         }
-        if checkpoint && let Some(state) = live.state.clone().filter(|state| state.lens.watch.is_some()) {
+        if checkpoint && let Some(state) = live.state().cloned().filter(|state| state.lens.watch.is_some()) {
             let step = self.desk.checkpoint(&state, now)?;
-            self.deliver(app, &mut live, &state.lens.view, &step, &Copy::at(state.clone()));
+            self.deliver(app, &mut live, &state.lens, &step, &Copy::at(state.clone()));
         }
         Ok(())
     }
 
     fn is_due(&self, app: &App, live: &Live, head: i64, now: Instant) -> bool {
-        let Some(state) = &live.state else { return true };
+        let Some(state) = live.state() else { return true };
         let view = &state.lens.view;
         head > state.position
             || live.edge.is_some_and(|edge| edge <= now)
             || now.0 < state.at.0 - CLOCKS_DIFFER
             || view.policies != app.gate.rules().version
             || !view.edges.hold(now)
-            || live.members.iter().any(|member| !view.held_by(member.caller.principal, now))
+            || live.members.iter().any(|member| member.admitted(view, now).is_err())
     }
 
-    /// From the state that the members have to what is now.
+    /// From what the members hold to what is now.
     async fn advance(self: &Arc<Self>, app: &Arc<App>, live: &mut Live, comer: Option<&Arc<Caller>>) -> Result<()> {
+        loop {
+            let (target, edge) = self.target(app, live, comer).await?;
+            if !self.reach(app, live, &target, edge).await? {
+                continue;
+            }
+            if target.lens.watch.is_none() {
+                let error = Arc::new(no_longer());
+                live.members.iter_mut().for_each(|member| member.end(&error));
+            }
+            live.members.retain(|member| !member.is_gone());
+            return Ok(());
+        }
+    }
+
+    /// The state of now, and the instant at which its rights move by themselves.
+    async fn target(
+        &self,
+        app: &App,
+        live: &mut Live,
+        comer: Option<&Arc<Caller>>,
+    ) -> Result<(State, Option<Instant>)> {
         let (view, me, head, now) = self.present(app, live, comer).await?;
         for member in &mut live.members {
-            if !view.held_by(member.caller.principal, now) {
-                member.end(&Arc::new(lost_seat()));
+            if let Err(error) = member.admitted(&view, now) {
+                member.end(&Arc::new(error));
             }
         }
-        let lens = match &live.state {
-            Some(state) if state.lens.view.id == view.id => state.lens.clone(),
-            _ => Arc::new(self.lens(app, view.clone(), me)?),
-        };
-        let stood = live.state.as_ref().map(|state| state.at).filter(|at| now.0 >= at.0 - CLOCKS_DIFFER);
+        let newest = live.held.as_ref().and_then(Copy::newest);
+        let lens = self.lens(app, view.clone(), me, newest.map(|state| &state.lens)).await?;
+        let stood = newest.map(|state| state.at).filter(|at| now.0 >= at.0 - CLOCKS_DIFFER);
         let mut at = stood.unwrap_or(now);
         let mut edge = app.gate.next_edge_at(head, &view, me, at).await?;
         if live.edge.into_iter().chain(edge).any(|edge| edge <= now) {
             at = now;
             edge = app.gate.next_edge_at(head, &view, me, at).await?;
         }
-        let target = State { position: head, at, lens };
-        let mut copy = match &live.state {
-            Some(state) if !live.members.is_empty() => Copy::at(state.clone()),
-            _ => Copy::at(target.clone()),
-        };
-        while copy.whole().is_none_or(|state| !state.is_like(&target) || state.position != target.position) {
-            let page = match self.desk.page(app, &copy, &target).await {
+        Ok((State { position: head, at, lens }, edge))
+    }
+
+    /// Tells the members what leads to a state; not all of it if rights move meanwhile.
+    async fn reach(
+        self: &Arc<Self>,
+        app: &Arc<App>,
+        live: &mut Live,
+        target: &State,
+        edge: Option<Instant>,
+    ) -> Result<bool> {
+        let held = live.held.take().filter(|_| !live.members.is_empty());
+        let mut copy = held.unwrap_or_else(|| Copy::at(target.clone()));
+        let mut pages = 0;
+        while !copy.is(target) {
+            // what was told stays told, whatever comes now
+            live.held = Some(copy.clone());
+            if pages > 0 {
+                live.edge = edge;
+                if !self.holds(app, target, edge).await? {
+                    return Ok(false);
+                }
+            }
+            pages += 1;
+            let page = match self.desk.page(app, &copy, target).await {
                 Err(error) if error.code() == Code::Gap => None,
                 page => page?,
             };
@@ -286,19 +252,13 @@ impl Group {
                 break;
             };
             for step in &page.steps {
-                self.deliver(app, live, &target.lens.view, step, &copy);
+                self.deliver(app, live, &target.lens, step, &copy);
                 copy = step.after.clone();
             }
             copy = page.copy;
-            live.state = copy.whole().cloned().or(live.state.take());
         }
-        (live.state, live.edge) = (Some(target.clone()), edge);
-        if target.lens.watch.is_none() {
-            let error = Arc::new(no_longer());
-            live.members.iter_mut().for_each(|member| member.end(&error));
-        }
-        live.members.retain(|member| member.subscriber.is_some());
-        Ok(())
+        (live.held, live.edge) = (Some(Copy::at(target.clone())), edge);
+        Ok(true)
     }
 
     /// The view as it is now, with whom it is for, and the position of the log that it belongs to.
@@ -341,23 +301,42 @@ impl Group {
         Err(Error::unavailable("the shared data changed too often to follow"))
     }
 
-    fn lens(&self, app: &App, view: Arc<View>, me: Uuid) -> Result<Lens> {
-        let limits = app.graphql.limits();
-        match self.desk.question.watch(&view, app.gate.dialect(), &self.desk.codec, limits) {
-            Ok(watch) if watch.personal && self.key.person.is_none() => {
-                Err(Error::Gap("what you are shown depends on your person from now on, subscribe again".into()))
+    /// How the view looks at the question: the same lens as long as it shows the same.
+    async fn lens(&self, app: &App, view: Arc<View>, me: Uuid, last: Option<&Arc<Lens>>) -> Result<Arc<Lens>> {
+        let last = last.filter(|last| last.view.id == view.id);
+        let looks = match last {
+            Some(last) if !last.is_looked() => return Ok(last.clone()),
+            // a look is one person's, and in the place of another there is none
+            _ if self.key.person.is_some() && self.key.place.is_none() => {
+                app.gate.open_looks(me, app.clock.now()).await?
             }
-            Ok(watch) => Ok(Lens { print: watch.print(me), watch: Some(watch), view, me }),
-            Err(error) if matches!(error.code(), Code::Internal) => Err(error),
-            Err(_) => Ok(Lens { view, watch: None, print: [0; 16], me }),
+            _ => Vec::new(),
+        };
+        if let Some(last) = last.filter(|last| last.looks == looks) {
+            return Ok(last.clone());
         }
+        let limits = app.graphql.limits();
+        let lens = match self.desk.question.watch(&view, app.gate.dialect(), &self.desk.codec, limits) {
+            Ok(watch) if watch.personal && self.key.person.is_none() => {
+                let text = "what you are shown depends on your person from now on, subscribe again";
+                return Err(Error::Gap(text.into()));
+            }
+            Ok(watch) => {
+                // before the first cursor that is sealed by them
+                app.gate.keep_policies().await?;
+                Lens { print: watch.print(me), watch: Some(watch), view, me, looks }
+            }
+            Err(error) if matches!(error.code(), Code::Internal) => return Err(error),
+            Err(_) => Lens { view, watch: None, print: [0; 16], me, looks },
+        };
+        Ok(Arc::new(lens))
     }
 
     /// Hands a step to all members. Who cannot take it goes on by itself, from what it held before.
-    fn deliver(self: &Arc<Self>, app: &Arc<App>, live: &mut Live, view: &View, step: &Step, before: &Copy) {
+    fn deliver(self: &Arc<Self>, app: &Arc<App>, live: &mut Live, lens: &Arc<Lens>, step: &Step, before: &Copy) {
         let mut slow = Vec::new();
         for (i, member) in live.members.iter_mut().enumerate() {
-            if member.send(app, view, step) == Sent::Full {
+            if member.send(app, lens, step) == Sent::Full {
                 slow.push(i);
             }
         }
@@ -376,19 +355,10 @@ impl Group {
 
     /// Brings a member to where the group is.
     pub async fn join(self: Arc<Self>, app: Weak<App>, mut member: Member, begin: Begin) {
-        let stop = match self.approach(&app, &mut member, begin).await {
-            Ok(mut live) => return live.members.push(member),
-            Err(stop) => stop,
-        };
-        let lens = self.live.lock().await.state.as_ref().map(|state| state.lens.clone());
-        if let (Some(app), Some(lens)) = (app.upgrade(), lens)
-            && !member.rows.is_empty()
-            && let Err(error) = member.note(&app, &lens)
-        {
-            tracing::error!("{error}");
-        }
-        if let Stop::Failed(error) = stop {
-            member.end(&Arc::new(error));
+        match self.approach(&app, &mut member, begin).await {
+            Ok(mut live) => live.members.push(member),
+            Err(Stop::Gone) => {}
+            Err(Stop::Failed(error)) => member.end(&Arc::new(error)),
         }
     }
 
@@ -399,20 +369,21 @@ impl Group {
         member: &mut Member,
         begin: Begin,
     ) -> std::result::Result<MutexGuard<'a, Live>, Stop> {
-        let (mut begin, mut copy, mut rounds) = (Some(begin), Copy::empty(), 0);
+        let (mut begin, mut copy, mut missed) = (Some(begin), Copy::empty(), 0);
         loop {
             let app = app.upgrade().ok_or(Stop::Gone)?;
             let mut live = self.live.lock().await;
             self.advance(&app, &mut live, Some(&member.caller)).await?;
-            let target = live.state.clone().filter(|state| state.lens.watch.is_some());
+            let target = live.state().cloned().filter(|state| state.lens.watch.is_some());
             let target = target.ok_or_else(|| Stop::Failed(no_longer()))?;
+            let edge = live.edge;
             let mut lost = None;
             match begin.take() {
                 None | Some(Begin::Snapshot) => {}
                 Some(Begin::Now) => copy = Copy::at(target.clone()),
                 Some(Begin::At(held)) => copy = held,
-                Some(Begin::After(mark)) => match mark.through(&target.lens) {
-                    _ if mark.positions().0 < app.gate.oldest().await?.0 => lost = Some(TOO_OLD),
+                Some(Begin::After(mark)) if mark.positions().0 < app.gate.oldest().await?.0 => lost = Some(TOO_OLD),
+                Some(Begin::After(mark)) => match self.held(&app, &mark, &target.lens, &member.caller).await? {
                     Some(held) => copy = held,
                     None => lost = Some(OTHER_RIGHTS),
                 },
@@ -420,52 +391,67 @@ impl Group {
             let way = match (lost, self.goal(&app, &copy, &target).await?) {
                 (Some(reason), _) => Way::Lost(reason),
                 (None, None) => Way::Lost(OTHER_RIGHTS),
+                // who cannot come up with the group is waited for
+                (None, Some(goal)) if missed >= ROUNDS => {
+                    self.walk(&app, member, &mut copy, &goal, edge, false).await?
+                }
                 (None, Some(goal)) => {
-                    // who cannot come up with the group is waited for
-                    if rounds < ROUNDS {
-                        let edge = live.edge;
-                        drop(live);
-                        let way = self.walk(&app, member, &mut copy, &goal, Some(edge)).await?;
-                        live = self.live.lock().await;
-                        way
-                    } else {
-                        self.walk(&app, member, &mut copy, &goal, None).await?
-                    }
+                    drop(live);
+                    let way = self.walk(&app, member, &mut copy, &goal, edge, true).await?;
+                    live = self.live.lock().await;
+                    way
                 }
             };
-            rounds += 1;
             match way {
                 Way::Reached => {
-                    let there = live.state.as_ref();
+                    let there = live.state();
                     let met = there.is_some_and(|state| state.is_like(&target) && state.position == target.position);
                     copy = Copy::at(target.clone());
                     if met {
                         let step = self.desk.checkpoint(&target, app.clock.now())?;
-                        match member.send(&app, &target.lens.view, &step) {
+                        match member.send(&app, &target.lens, &step) {
                             Sent::Taken => return Ok(live),
                             Sent::Full => {}
                             Sent::Gone => return Err(Stop::Gone),
                         }
                         drop(live);
-                        member.drained().await?;
+                        drain(member).await?;
+                    } else {
+                        missed += 1;
                     }
                 }
                 Way::Moved => {}
                 Way::Full => {
                     drop(live);
-                    rounds = 0;
-                    member.drained().await?;
+                    missed = 0;
+                    drain(member).await?;
                 }
                 Way::Lost(reason) => {
                     drop(live);
                     copy = Copy::empty();
                     let gap = self.desk.gap(&target, reason, app.clock.now())?;
-                    while member.send(&app, &target.lens.view, &gap) != Sent::Taken {
-                        member.drained().await?;
+                    while member.send(&app, &target.lens, &gap) != Sent::Taken {
+                        drain(member).await?;
                     }
                 }
             }
         }
+    }
+
+    /// What the owner of a cursor holds: what it was shown by today's rights, or by those that it had then.
+    async fn held(&self, app: &App, mark: &Mark, now: &Arc<Lens>, caller: &Caller) -> Result<Option<Copy>> {
+        if let Some(held) = mark.through(now) {
+            return Ok(Some(held));
+        }
+        let Some((position, at)) = mark.rest.filter(|_| mark.ahead.is_none()) else { return Ok(None) };
+        let view = app.gate.former_view(caller, mark.policies, Position(position), at).await?;
+        let Some(view) = view else { return Ok(None) };
+        let limits = app.graphql.limits();
+        let watch = self.desk.question.watch(&view, app.gate.dialect(), &self.desk.codec, limits).ok();
+        let me = caller.principal;
+        let print = watch.as_ref().map_or([0; 16], |watch| watch.print(me));
+        // it was made again as it was, or it tells nothing
+        Ok(mark.through(&Arc::new(Lens { view, watch, print, me, looks: Vec::new() })))
     }
 
     /// The state to bring this copy to so that it is like the target; `None` if there is no exact way.
@@ -486,47 +472,58 @@ impl Group {
         Ok(copy.ahead.is_none().then(|| target.clone()))
     }
 
-    /// Sends what leads to the goal. With an edge it may take its time, as long as rights stay as they are.
+    /// Sends what leads to the goal, as long as rights stay as they are; a patient one waits for its reader.
     async fn walk(
         &self,
         app: &App,
         member: &mut Member,
         copy: &mut Copy,
         goal: &State,
-        edge: Option<Option<Instant>>,
+        edge: Option<Instant>,
+        patient: bool,
     ) -> std::result::Result<Way, Stop> {
-        while copy.whole().is_none_or(|state| !state.is_like(goal) || state.position != goal.position) {
+        while !copy.is(goal) {
             let page = match self.desk.page(app, copy, goal).await {
                 Err(error) if error.code() == Code::Gap => return Ok(Way::Lost(TOO_OLD)),
                 page => page?,
             };
             let Some(page) = page else { return Ok(Way::Lost(OTHER_RIGHTS)) };
+            let mut full = false;
             for step in page.steps {
-                loop {
-                    match (member.send(app, &goal.lens.view, &step), edge) {
-                        (Sent::Taken, _) => break,
-                        (Sent::Gone, _) => return Err(Stop::Gone),
-                        (Sent::Full, None) => return Ok(Way::Full),
-                        (Sent::Full, Some(_)) => member.drained().await?,
+                match member.send(app, &goal.lens, &step) {
+                    Sent::Taken => *copy = step.after,
+                    Sent::Gone => return Err(Stop::Gone),
+                    Sent::Full => {
+                        full = true;
+                        break;
                     }
                 }
-                *copy = step.after;
             }
-            *copy = page.copy;
-            if let Some(edge) = edge
-                && (edge.is_some_and(|edge| edge <= app.clock.now()) || !self.holds(app, goal).await?)
-            {
+            match full {
+                false => *copy = page.copy,
+                true if !patient => return Ok(Way::Full),
+                // the rest of the page is asked for anew: nobody knows for how long a reader is waited for
+                true => drain(member).await?,
+            }
+            member.admitted(&goal.lens.view, app.clock.now())?;
+            if !self.holds(app, goal, edge).await? {
                 return Ok(Way::Moved);
             }
         }
         Ok(Way::Reached)
     }
 
-    /// Whether the view is still what it was.
-    async fn holds(&self, app: &App, state: &State) -> Result<bool> {
+    /// Whether rights are still those of the state.
+    async fn holds(&self, app: &App, state: &State, edge: Option<Instant>) -> Result<bool> {
         let view = &state.lens.view;
-        Ok(view.policies == app.gate.rules().version && view.version == app.gate.version().await?)
+        Ok(edge.is_none_or(|edge| edge > app.clock.now())
+            && view.policies == app.gate.rules().version
+            && view.version == app.gate.version().await?)
     }
+}
+
+async fn drain(member: &Member) -> std::result::Result<(), Stop> {
+    if member.drained().await { Ok(()) } else { Err(Stop::Gone) }
 }
 
 const ATTEMPTS: usize = 5;

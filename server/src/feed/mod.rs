@@ -4,15 +4,18 @@
 mod copy;
 mod difference;
 mod group;
+mod member;
 mod subscription;
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    time::Duration,
 };
 
 use futures_util::future::BoxFuture;
 use sha2::{Digest, Sha256};
+use tokio::time;
 
 pub use subscription::{Bounds, End, Event, Sent, Subscriber, Subscription, subscription};
 
@@ -36,6 +39,11 @@ use crate::{
 pub trait Source: Send + Sync {
     /// Refuses with an answer that says why, as a query is refused.
     fn open(&self, app: Arc<App>, asked: Asked) -> BoxFuture<'static, std::result::Result<Subscription, Answer>>;
+
+    /// Until what was handed out is in the access log, when nobody subscribes any more.
+    fn settled(&self) -> BoxFuture<'static, ()> {
+        Box::pin(async {})
+    }
 }
 
 /// A document whose operation is a subscription, and who sends it.
@@ -46,7 +54,12 @@ pub struct Asked {
     /// The last event that the client has, by its id: goes before what the document says of it, since a client
     /// that connects again sends the same document.
     pub last_event: Option<String>,
+    /// Unless as much may wait as for others.
+    pub bounds: Option<Bounds>,
 }
+
+/// How often it is looked whether groups are over, when the hub stops.
+const SETTLING: Duration = Duration::from_millis(20);
 
 /// The groups of this hub.
 #[derive(Default)]
@@ -57,11 +70,20 @@ impl Source for Feed {
         let groups = Feed(self.0.clone());
         Box::pin(async move { groups.subscribe(&app, asked).await.map_err(Answer::from) })
     }
+
+    fn settled(&self) -> BoxFuture<'static, ()> {
+        let groups = self.0.clone();
+        Box::pin(async move {
+            while !groups.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+                time::sleep(SETTLING).await;
+            }
+        })
+    }
 }
 
 impl Feed {
     async fn subscribe(&self, app: &Arc<App>, asked: Asked) -> std::result::Result<Subscription, Refused> {
-        let Asked { caller, mut request, last_event } = asked;
+        let Asked { caller, mut request, last_event, bounds } = asked;
         let (view, question, start) = app.graphql.question(app, &caller, &mut request).await?;
         let start = last_event.map_or(start, Start::After);
         let codec = app.graphql.codec(view.seat.organisation);
@@ -75,16 +97,17 @@ impl Feed {
                 let mark = Mark::open(&text, &subject, &codec);
                 // nothing is told of the log: a position that is not there yet is as wrong as any other text
                 let head = app.gate.head().await?.0;
-                Begin::After(mark.filter(|mark| mark.positions().1 <= head).ok_or_else(bad_cursor)?)
+                let mark = mark.filter(|mark| mark.positions().1 <= head).ok_or_else(bad_cursor)?;
+                // behind a GAP nothing is held: it is not told again
+                if mark.is_empty() { Begin::Snapshot } else { Begin::After(mark) }
             }
         };
         // so that nobody gets around a budget that is spent by coming again for each row
         app.budgets.spend(caller.principal, view.budget(caller.principal, app.clock.now()), 1)?;
         // before anything is handed out; how many rows were is noted as it goes on
         app.audit.record((&*caller).into(), Action::Subscribe, &watch.reads, |_| Delivered::default())?;
-        let streams = &app.config.streams;
-        let (subscriber, subscription) =
-            subscription(Bounds { messages: streams.buffer_messages, bytes: streams.buffer_bytes });
+        let bounds = bounds.unwrap_or_else(|| Bounds::from(&app.config.streams));
+        let (subscriber, subscription) = subscription(bounds);
         let (group, member) = self.enter(app, key, Desk { question, subject, codec }, caller, subscriber);
         tokio::spawn(group.join(Arc::downgrade(app), member, begin));
         Ok(subscription)
@@ -98,13 +121,13 @@ impl Feed {
         desk: Desk,
         caller: Arc<Caller>,
         subscriber: Subscriber,
-    ) -> (Arc<Group>, group::Member) {
+    ) -> (Arc<Group>, member::Member) {
         let mut groups = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(group) = groups.get(&key) {
-            return (group.clone(), group.member(caller, subscriber));
+            return (group.clone(), group.member(app, caller, subscriber));
         }
         let group = Arc::new(Group::new(key.clone(), desk));
-        let member = group.member(caller, subscriber);
+        let member = group.member(app, caller, subscriber);
         groups.insert(key.clone(), group.clone());
         let all = self.0.clone();
         let users = group.clone();

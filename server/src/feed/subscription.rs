@@ -11,7 +11,7 @@ use std::{
 use axum::body::Bytes;
 use tokio::sync::Notify;
 
-use crate::error::Error;
+use crate::{config::Streams, error::Error};
 
 /// One event as every member of its group gets it.
 #[derive(Debug)]
@@ -35,6 +35,22 @@ pub enum End {
 pub struct Bounds {
     pub messages: usize,
     pub bytes: usize,
+    /// Events in all, for a reader that wants no more.
+    pub total: usize,
+}
+
+impl From<&Streams> for Bounds {
+    fn from(streams: &Streams) -> Self {
+        Bounds { messages: streams.buffer_messages, bytes: streams.buffer_bytes, total: usize::MAX }
+    }
+}
+
+impl Bounds {
+    /// The first one is always taken, however large: it could never be delivered otherwise.
+    fn is_full(self, queue: &Queue, event: &Event) -> bool {
+        let full = queue.waiting.len() >= self.messages || queue.bytes + event.body.len() > self.bytes;
+        full && !queue.waiting.is_empty() || queue.sent >= self.total
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +78,8 @@ struct Shared {
 struct Queue {
     waiting: VecDeque<Arc<Event>>,
     bytes: usize,
+    /// Events so far.
+    sent: usize,
     end: Option<End>,
     gone: bool,
     reader: Option<Waker>,
@@ -81,13 +99,11 @@ impl Shared {
             return Sent::Gone;
         }
         if let Some(event) = event {
-            let bytes = queue.bytes + event.body.len();
-            // the first one is always taken, however large: it could never be delivered otherwise
-            let full = queue.waiting.len() >= self.bounds.messages || bytes > self.bounds.bytes;
-            if bounded && full && !queue.waiting.is_empty() {
+            if bounded && self.bounds.is_full(&queue, event) {
                 return Sent::Full;
             }
-            queue.bytes = bytes;
+            queue.bytes += event.body.len();
+            queue.sent += 1;
             queue.waiting.push_back(event.clone());
         }
         queue.end = end;
@@ -113,6 +129,16 @@ impl Subscriber {
         self.0.put(Some(event), None, false)
     }
 
+    /// What sending this would come to. Only the reader changes it meanwhile, so there cannot be less room.
+    pub fn room(&self, event: &Event) -> Sent {
+        let queue = self.0.queue();
+        match () {
+            () if queue.gone || queue.end.is_some() => Sent::Gone,
+            () if self.0.bounds.is_full(&queue, event) => Sent::Full,
+            () => Sent::Taken,
+        }
+    }
+
     /// What waits is still delivered.
     pub fn end(self, end: End) {
         self.0.put(None, Some(end), false);
@@ -122,13 +148,13 @@ impl Subscriber {
         self.0.queue().gone
     }
 
-    /// Until the reader has taken all that waits; whether there is a reader.
+    /// Until the reader has taken all that waits, and wants more; whether there is a reader.
     pub async fn drained(&self) -> bool {
         loop {
             let told = self.0.drained.notified();
             {
                 let queue = self.0.queue();
-                if queue.gone || queue.waiting.is_empty() {
+                if queue.gone || queue.waiting.is_empty() && queue.sent < self.0.bounds.total {
                     return !queue.gone;
                 }
             }
@@ -216,7 +242,7 @@ mod tests {
 
     use super::*;
 
-    const BOUNDS: Bounds = Bounds { messages: 3, bytes: 100 };
+    const BOUNDS: Bounds = Bounds { messages: 3, bytes: 100, total: usize::MAX };
 
     fn event(body: &'static str) -> Arc<Event> {
         Arc::new(Event { id: None, body: Bytes::from_static(body.as_bytes()) })
@@ -255,9 +281,22 @@ mod tests {
 
     #[tokio::test]
     async fn bytes_are_bounded_but_for_the_first() {
-        let (subscriber, _subscription) = subscription(Bounds { messages: 10, bytes: 3 });
+        let (subscriber, _subscription) = subscription(Bounds { messages: 10, bytes: 3, ..BOUNDS });
         assert_eq!(subscriber.send(&event("longer")), Sent::Taken);
         assert_eq!(subscriber.send(&event("a")), Sent::Full);
+    }
+
+    #[tokio::test]
+    async fn who_wants_no_more_is_sent_no_more() {
+        let (subscriber, mut subscription) = subscription(Bounds { total: 2, ..BOUNDS });
+        for body in ["a", "b"] {
+            assert_eq!(subscriber.send(&event(body)), Sent::Taken);
+        }
+        assert_eq!(take(&mut subscription, 1_000).await.0, ["a", "b"]);
+        assert_eq!(subscriber.send(&event("c")), Sent::Full);
+        let waits = tokio::spawn(async move { subscriber.drained().await });
+        drop(subscription);
+        assert!(!waits.await.expect("ended"));
     }
 
     #[tokio::test]

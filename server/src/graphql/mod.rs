@@ -8,6 +8,7 @@ mod group;
 mod guarded;
 mod ids;
 mod json;
+pub mod lines;
 pub mod model;
 mod mutation;
 mod page;
@@ -282,7 +283,13 @@ impl From<Refused> for Answer {
 
 impl From<Error> for Refused {
     fn from(error: Error) -> Self {
-        let status = match (&error, error.code()) {
+        Refused::from(&error)
+    }
+}
+
+impl From<&Error> for Refused {
+    fn from(error: &Error) -> Self {
+        let status = match (error, error.code()) {
             (Error::Unavailable(_), _) => AnswerStatus::Unavailable,
             (Error::Unlogged(_), _) => AnswerStatus::Unlogged,
             (Error::RateLimited { retry_after, .. }, _) => AnswerStatus::TooMany { retry_after: *retry_after },
@@ -292,7 +299,7 @@ impl From<Error> for Refused {
             _ => AnswerStatus::RequestError,
         };
         if matches!(status, AnswerStatus::Internal | AnswerStatus::Unavailable | AnswerStatus::Unlogged) {
-            crate::telemetry::failure(&error);
+            crate::telemetry::failure(error);
         }
         let error = serde_json::json!({ "message": error.client_text(), "extensions": error.extensions() });
         Refused { status, errors: vec![error] }
@@ -331,7 +338,7 @@ pub fn refusal(error: &Error) -> String {
 pub async fn respond(app: &Arc<App>, caller: &Arc<Caller>, request: Request, last_event: Option<String>) -> Outcome {
     let source = if subscribes(app, &request) { app.feed.load_full() } else { None };
     let Some(source) = source else { return Outcome::Answer(answer(app, caller, request).await) };
-    let asked = feed::Asked { caller: caller.clone(), request, last_event };
+    let asked = feed::Asked { caller: caller.clone(), request, last_event, bounds: None };
     source.open(app.clone(), asked).await.map_or_else(Outcome::Answer, Outcome::Stream)
 }
 

@@ -16,14 +16,16 @@ use crate::{
 
 /// A subscription that follows one type.
 pub struct Feed {
+    /// Behind `/feed/`, for those who poll.
+    pub path: &'static str,
     pub field: &'static str,
     pub ty: &'static str,
     pub event: &'static str,
 }
 
 pub const FEEDS: &[Feed] = &[
-    Feed { field: "demandUpdates", ty: "DemandBucket", event: "DemandUpdate" },
-    Feed { field: "caseUpdates", ty: "Case", event: "CaseUpdate" },
+    Feed { path: "demand", field: "demandUpdates", ty: "DemandBucket", event: "DemandUpdate" },
+    Feed { path: "cases", field: "caseUpdates", ty: "Case", event: "CaseUpdate" },
 ];
 
 /// What an event is about.

@@ -11,6 +11,9 @@ pub(super) enum Media {
     EventStream,
     /// The page, for people.
     Html,
+    /// Lines of JSON, by either name: none of the two is registered, and clients ask for both.
+    Lines,
+    JsonLines,
 }
 
 impl Media {
@@ -20,6 +23,8 @@ impl Media {
             Media::Json => "application/json; charset=utf-8",
             Media::EventStream => "text/event-stream; charset=utf-8",
             Media::Html => "text/html; charset=utf-8",
+            Media::Lines => "application/x-ndjson",
+            Media::JsonLines => "application/jsonl",
         }
     }
 
@@ -29,6 +34,8 @@ impl Media {
             Media::Json => ("application", "json"),
             Media::EventStream => ("text", "event-stream"),
             Media::Html => ("text", "html"),
+            Media::Lines => ("application", "x-ndjson"),
+            Media::JsonLines => ("application", "jsonl"),
         }
     }
 }
@@ -36,6 +43,9 @@ impl Media {
 /// What answers are offered in, the one that is preferred when the client has no opinion first.
 pub(super) const ANSWERS: &[Media] = &[Media::GraphqlResponse, Media::Json, Media::EventStream];
 pub(super) const ANSWERS_AND_PAGE: &[Media] = &[Media::GraphqlResponse, Media::Json, Media::EventStream, Media::Html];
+
+/// Of a feed. The first is what tools know.
+pub(super) const LINES: &[Media] = &[Media::Lines, Media::JsonLines];
 
 /// The offer that the client ranks highest; among equals the one it names most closely, then the one it
 /// names first, then the first offered. `None` if it takes none of them.

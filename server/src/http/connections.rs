@@ -1,5 +1,5 @@
 //! Connections that stay open: how many there may be, whose they are, and when each must end. While there
-//! are any, one task looks after all of them, a few times a second and once for each caller, not connection.
+//! are any, one task looks after all of them, a few times a second, and asks once for all that are of one caller.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -7,14 +7,16 @@ use std::{
     time::Duration,
 };
 
+use entities::Instant;
 use futures_util::{FutureExt, future::Fuse};
 use tokio::{
     sync::{Notify, oneshot},
     time,
 };
+use uuid::Uuid;
 
 use crate::{
-    access::Caller,
+    access::{Caller, Origin, Seat, roster::Place},
     app::App,
     auth,
     error::{Code, Error, Result},
@@ -22,6 +24,8 @@ use crate::{
 
 /// A right that has ended is noticed within this time.
 const LOOK: Duration = Duration::from_millis(250);
+/// Of all places, those that connections may take which have not said yet who they are: one in so many.
+const STRANGERS: usize = 2;
 
 pub struct Connections {
     most: usize,
@@ -33,6 +37,7 @@ pub struct Connections {
 struct Open {
     last: u64,
     guests: HashMap<u64, Known>,
+    strangers: usize,
     watched: bool,
     stopping: bool,
 }
@@ -41,6 +46,15 @@ struct Open {
 struct Known {
     caller: Option<Arc<Caller>>,
     tell: Option<oneshot::Sender<Notice>>,
+}
+
+/// What tells callers apart, but for the time that their tokens end.
+type Who = (Arc<Seat>, Uuid, Option<Arc<Place>>, Origin);
+
+/// Connections of one caller.
+struct Same {
+    caller: Arc<Caller>,
+    numbers: Vec<u64>,
 }
 
 /// Why a connection must end.
@@ -61,16 +75,25 @@ impl Connections {
         self.open().guests.len()
     }
 
-    /// A place for one more.
+    /// A place for one that is known from the start.
+    pub(super) async fn admit(self: &Arc<Self>, app: &Arc<App>, caller: &Arc<Caller>) -> Result<Guest> {
+        let guest = self.enter()?;
+        guest.introduce(app, caller).await?;
+        Ok(guest)
+    }
+
+    /// A place for one more, who is a stranger until it is introduced. Strangers cannot keep out those who are known.
     pub(super) fn enter(self: &Arc<Self>) -> Result<Guest> {
         let mut open = self.open();
-        if open.stopping || open.guests.len() >= self.most {
+        let crowded = open.guests.len() >= self.most || open.strangers * STRANGERS >= self.most;
+        if open.stopping || crowded {
             let text = "the hub takes no more connections now, try again in a moment".into();
             return Err(Error::RateLimited { text, retry_after: 5 });
         }
         open.last += 1;
         let (tell, told) = oneshot::channel();
         let number = open.last;
+        open.strangers += 1;
         open.guests.insert(number, Known { caller: None, tell: Some(tell) });
         Ok(Guest { number, connections: self.clone(), told: told.fuse() })
     }
@@ -96,21 +119,28 @@ impl Connections {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Everybody who is connected, once; `None` ends the watch.
-    fn callers(&self) -> Option<Vec<Arc<Caller>>> {
+    /// Everybody who is connected, once; `None` ends the watch. Those whose token has ended are told so.
+    fn callers(&self, now: Instant) -> Option<Vec<Same>> {
         let mut open = self.open();
-        let mut seen = HashSet::new();
-        let callers =
-            open.guests.values().filter(|guest| guest.tell.is_some()).filter_map(|guest| guest.caller.clone());
-        let callers: Vec<_> = callers.filter(|caller| seen.insert(Arc::as_ptr(caller))).collect();
+        let mut callers: HashMap<Who, Same> = HashMap::new();
+        for (number, guest) in &mut open.guests {
+            let Some(caller) = guest.caller.clone().filter(|_| guest.tell.is_some()) else { continue };
+            if now >= caller.expires {
+                guest.tell(Notice::Refused(Arc::new(auth::expired())));
+                continue;
+            }
+            let who = (caller.seat.clone(), caller.principal, caller.place.clone(), caller.origin);
+            callers.entry(who).or_insert_with(|| Same { caller, numbers: Vec::new() }).numbers.push(*number);
+        }
         open.watched = !callers.is_empty();
-        open.watched.then_some(callers)
+        open.watched.then(|| callers.into_values().collect())
     }
 
-    fn end(&self, caller: &Arc<Caller>, error: Error) {
+    fn end(&self, same: &Same, error: Error) {
         let notice = Notice::Refused(Arc::new(error));
-        for guest in self.open().guests.values_mut() {
-            if guest.caller.as_ref().is_some_and(|held| Arc::ptr_eq(held, caller)) {
+        let mut open = self.open();
+        for number in &same.numbers {
+            if let Some(guest) = open.guests.get_mut(number) {
                 guest.tell(notice.clone());
             }
         }
@@ -141,6 +171,7 @@ impl Guest {
         let mut open = self.connections.open();
         if let Some(known) = open.guests.get_mut(&self.number) {
             known.caller = Some(caller.clone());
+            open.strangers -= 1;
         }
         if !std::mem::replace(&mut open.watched, true) {
             tokio::spawn(watch(app.clone()));
@@ -156,7 +187,11 @@ impl Guest {
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        self.connections.open().guests.remove(&self.number);
+        let mut open = self.connections.open();
+        if open.guests.remove(&self.number).is_some_and(|guest| guest.caller.is_none()) {
+            open.strangers -= 1;
+        }
+        drop(open);
         self.connections.left.notify_waiters();
     }
 }
@@ -165,7 +200,7 @@ async fn watch(app: Arc<App>) {
     let mut version = None;
     loop {
         time::sleep(LOOK).await;
-        let Some(callers) = app.connections.callers() else { return };
+        let Some(callers) = app.connections.callers(app.clock.now()) else { return };
         // while the database is away, time still ends rights, and all is looked at anew when it is back
         let now = app.gate.version().await.ok();
         let changed = now.is_some() && now != version;
@@ -174,23 +209,21 @@ async fn watch(app: Arc<App>) {
 }
 
 /// Ends the connections of those who are nobody any more; whether all could be looked at.
-async fn look(app: &Arc<App>, callers: &[Arc<Caller>], changed: bool) -> bool {
+async fn look(app: &Arc<App>, callers: &[Same], changed: bool) -> bool {
     let now = app.clock.now();
     let mut whole = true;
     let mut fresh = HashSet::new();
-    for caller in callers {
-        let held = if now >= caller.expires {
-            Err(auth::expired())
-        } else if changed && (caller.place.is_some() || fresh.insert(&caller.seat)) {
-            // once for each seat: the others in it find the view that was compiled for the first
-            app.gate.fresh_view(caller, now).await
-        } else {
-            app.gate.view(caller, now).await
+    for same in callers {
+        let caller = &same.caller;
+        // once for each seat: the others in it find the view that was compiled for the first
+        let held = match changed && (caller.place.is_some() || fresh.insert(&caller.seat)) {
+            true => app.gate.fresh_view(caller, now).await,
+            false => app.gate.view(caller, now).await,
         };
         match held {
             Ok(_) => {}
             Err(error) if matches!(error.code(), Code::Unauthenticated | Code::Forbidden) => {
-                app.connections.end(caller, error);
+                app.connections.end(same, error);
             }
             Err(_) => whole = false,
         }

@@ -1,7 +1,7 @@
 //! graphql-sse, with a connection for each operation: `next` for each answer, `complete` behind the last. The
 //! id of an event is the cursor behind it, so a client that connects again goes on where it was.
 
-use std::{convert::Infallible, future::poll_fn, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::poll_fn, time::Duration};
 
 use axum::{
     body::{Body, Bytes},
@@ -17,9 +17,7 @@ use super::{
     reply,
 };
 use crate::{
-    access::Caller,
     app::App,
-    error::Result,
     feed::{End, Event, Subscription},
     graphql,
 };
@@ -45,9 +43,7 @@ pub(super) fn once(body: &[u8]) -> Bytes {
     text.into()
 }
 
-pub(super) async fn open(app: &Arc<App>, caller: &Arc<Caller>, subscription: Subscription) -> Result<Response> {
-    let guest = app.connections.enter()?;
-    guest.introduce(app, caller).await?;
+pub(super) fn open(app: &App, guest: Guest, subscription: Subscription) -> Response {
     let beat = Duration::from_secs(app.config.streams.keep_alive as u64);
     let stream = Stream { guest, subscription, beat, state: State::New };
     let body = Body::from_stream(stream::unfold(stream, |mut stream| async {
@@ -58,7 +54,7 @@ pub(super) async fn open(app: &Arc<App>, caller: &Arc<Caller>, subscription: Sub
     *response.body_mut() = body;
     // a proxy that collects an answer before it hands it on would hold up events
     response.headers_mut().insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
-    Ok(response)
+    response
 }
 
 struct Stream {

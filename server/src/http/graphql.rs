@@ -68,17 +68,19 @@ pub(super) async fn handle(app: Arc<App>, request: Request) -> Response {
     if wish != Some(Media::EventStream) {
         return deliver(media, graphql::answer(&app, &caller, request).await);
     }
+    // first: whoever finds no place has begun nothing
+    let guest = match app.connections.admit(&app, &caller).await {
+        Ok(guest) => guest,
+        Err(error) => return refused(media, &error),
+    };
     match graphql::respond(&app, &caller, request, events::last_event(&parts.headers)).await {
         Outcome::Answer(answer) => deliver(Media::EventStream, answer),
-        Outcome::Stream(subscription) => match events::open(&app, &caller, subscription).await {
-            Ok(response) => response,
-            Err(error) => refused(media, &error),
-        },
+        Outcome::Stream(subscription) => events::open(&app, guest, subscription),
     }
 }
 
 /// Before anything is run.
-fn refused(media: Media, error: &Error) -> Response {
+pub(super) fn refused(media: Media, error: &Error) -> Response {
     match error.code() {
         Code::Unauthenticated => reply::unauthenticated(media, error),
         Code::Forbidden => reply::refused(media, StatusCode::FORBIDDEN, error),
@@ -127,7 +129,7 @@ async fn bytes(headers: &HeaderMap, body: Body, most: usize) -> std::result::Res
     }
 }
 
-fn deliver(wish: Media, answer: Answer) -> Response {
+pub(super) fn deliver(wish: Media, answer: Answer) -> Response {
     let media = reply::or_default(Some(wish));
     match answer.status {
         // a client of a stream learns nothing from a status

@@ -7,6 +7,7 @@ mod connections;
 mod events;
 mod graphql;
 mod health;
+mod lines;
 mod origin;
 mod page;
 mod params;
@@ -118,6 +119,7 @@ async fn route(app: Arc<App>, request: Request) -> Response {
         "/readyz" if reading => health::ready(&app).await,
         "/.well-known/jwks.json" if reading => reply::json(StatusCode::OK, &app.tokens.key_set()),
         "/" if reading && accept::negotiate(request.headers(), ANSWERS_AND_PAGE) == Some(Media::Html) => to_graphql(),
+        _ if let Some(feed) = lines::feed(path) => lines::handle(app, feed, request).await,
         _ if reading && let Some(page) = page::asset(path) => page,
         _ => nowhere(&app, request),
     }

@@ -127,7 +127,7 @@ fn sealed(app: &App, endpoint: Uuid, secret: &Secret) -> Result<Sealed> {
 /// Whether the seat may subscribe so, where there is a feed to ask.
 async fn opens(app: &Arc<App>, row: &Row) -> Result<()> {
     let Some(source) = app.feed.load_full() else { return Ok(()) };
-    let asked = Asked { caller: caller(row), request: request(&row.document), last_event: None };
+    let asked = Asked { caller: caller(row), request: request(&row.document), last_event: None, bounds: None };
     let opened = source.open(app.clone(), asked).await;
     opened.map(drop).map_err(|answer| Error::usage(format!("the seat cannot subscribe so: {}", told(&answer))))
 }

@@ -102,7 +102,7 @@ impl Worker {
             return Ok(Next::Again);
         };
         let (request, last_event) = (request(&self.row.document), self.at.cursor.clone());
-        let asked = Asked { caller: caller(&self.row), request, last_event };
+        let asked = Asked { caller: caller(&self.row), request, last_event, bounds: None };
         match source.open(self.app.clone(), asked).await {
             Ok(subscription) => self.follow(subscription).await,
             Err(answer) => self.refused(&answer).await,

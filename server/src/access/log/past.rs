@@ -49,10 +49,7 @@ impl Past {
         let tables = match since {
             Since::Nothing => Vec::new(),
             Since::Few(rows) => few(rows),
-            Since::Many => {
-                let logged = CATALOGUE.types.iter().filter(|ty| ty.table != "audit_event");
-                logged.map(|ty| (ty, Found::Log)).collect()
-            }
+            Since::Many => logged().map(|ty| (ty, Found::Log)).collect(),
         };
         let mut session = log.into_session();
         if !tables.is_empty() {
@@ -78,7 +75,11 @@ impl Past {
                 Found::Here(keys, rows) => self.here(ty, bind(keys), bind(rows), &mut out),
                 Found::Log => {
                     let at = *position.get_or_insert_with(|| bind(&Arg::Int(self.position.0)));
-                    self.logged(ty, at, &mut out);
+                    let at = match self.dialect {
+                        Dialect::Postgres => format!("${at}::int8"),
+                        Dialect::Sqlite => format!("?{at}"),
+                    };
+                    self.logged(ty, &at, &mut out);
                 }
             }
             out.push(')');
@@ -91,6 +92,19 @@ impl Past {
             None => _ = write!(out, " {sql}"),
         }
         Some((out, arguments))
+    }
+
+    /// A statement over that state which is run elsewhere: the position is written into it.
+    pub(in crate::access) fn written(dialect: Dialect, position: Position, sql: &str) -> String {
+        let past = Past { dialect, position, tables: Vec::new() };
+        let words = words(sql);
+        let mut out = String::new();
+        for ty in logged().filter(|ty| words.contains(&ty.table)) {
+            let _ = write!(out, "{}\"{}\" AS (", if out.is_empty() { "WITH " } else { ", " }, ty.table);
+            past.logged(ty, &position.0.to_string(), &mut out);
+            out.push(')');
+        }
+        out + " " + sql
     }
 
     fn here(&self, ty: &Type, keys: usize, rows: usize, out: &mut String) {
@@ -111,14 +125,14 @@ impl Past {
         };
     }
 
-    fn logged(&self, ty: &Type, at: usize, out: &mut String) {
+    fn logged(&self, ty: &Type, at: &str, out: &mut String) {
         let (table, now) = (ty.table, self.now(ty));
         let _ = match self.dialect {
             Dialect::Postgres => {
                 let since = |e: &str, c: &str| {
                     format!(
                         "FROM change_event {e} JOIN change_commit {c} ON {c}.tx = {e}.tx WHERE \
-                         {e}.object_table = '{table}' AND {c}.position > ${at}::int8"
+                         {e}.object_table = '{table}' AND {c}.position > {at}"
                     )
                 };
                 // the key is the log's own column, which has an index
@@ -136,7 +150,7 @@ impl Past {
             }
             Dialect::Sqlite => {
                 let since =
-                    |e: &str| format!("FROM change_event {e} WHERE {e}.object_table = '{table}' AND {e}.id > ?{at}");
+                    |e: &str| format!("FROM change_event {e} WHERE {e}.object_table = '{table}' AND {e}.id > {at}");
                 let columns =
                     kept(ty, "e.before_row").replacen(&kept_one(&ty.fields[0], "e.before_row"), "e.object_id", 1);
                 write!(
@@ -158,6 +172,10 @@ impl Past {
             Dialect::Sqlite => format!("SELECT r.rowid AS rowid, {} FROM main.\"{}\" r", plain(ty), ty.table),
         }
     }
+}
+
+fn logged() -> impl Iterator<Item = &'static Type> {
+    CATALOGUE.types.iter().filter(|ty| ty.table != "audit_event")
 }
 
 /// Of each row what the first change found.
