@@ -121,6 +121,10 @@ pub struct Audit {
     /// The folder of the access log's journal; without it one is made beside the database's file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub journal: Option<PathBuf>,
+    /// Bytes that may wait there; 0: no limit.
+    pub journal_bytes: u64,
+    /// How long lines are kept; 0: for ever.
+    pub keep_days: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
