@@ -2,10 +2,11 @@
 
 mod away;
 mod cursors;
+mod faults;
 mod kinds;
 mod lines;
 mod rights;
-mod storm;
+pub mod storm;
 
 use std::collections::BTreeMap;
 
@@ -16,12 +17,12 @@ use crate::{
     streams::client::Socket,
 };
 
-tests!(away, cursors, kinds, lines, rights, storm);
+tests!(away, cursors, faults, kinds, lines, rights, storm);
 
-const PLANNER: &str = "nordwind/planner";
-const AQUA: &str = "aqua-seals/partner_planner";
-const CERAM: &str = "ceram-motors/partner_planner";
-const BERGMANN: &str = "bergmann/partner_sales";
+pub const PLANNER: &str = "nordwind/planner";
+pub const AQUA: &str = "aqua-seals/partner_planner";
+pub const CERAM: &str = "ceram-motors/partner_planner";
+pub const BERGMANN: &str = "bergmann/partner_sales";
 
 /// A list that is followed, with the fields of the copy.
 #[derive(Clone, Copy)]

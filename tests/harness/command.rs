@@ -137,7 +137,7 @@ impl Running {
                 }
             }
         };
-        match tokio::time::timeout(PATIENCE, reading).await {
+        match tokio::time::timeout(LONGEST, reading).await {
             Ok(line) => line,
             Err(_) => panic!("waited in vain for `{text}`:\n{}", self.heard),
         }
@@ -153,6 +153,14 @@ impl Running {
         let pid = self.child.id().expect("it runs");
         let kill = format!("kill -{name} {pid}");
         assert!(tokio::process::Command::new("sh").args(["-c", &kill]).status().await.unwrap().success());
+    }
+
+    /// `kill -9`; what it has said on stderr since it was last read.
+    pub async fn killed(mut self) -> String {
+        self.child.kill().await.unwrap();
+        let mut said = String::new();
+        self.stderr.into_inner().read_to_string(&mut said).await.unwrap();
+        said
     }
 
     /// Waits for its end.
