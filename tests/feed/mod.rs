@@ -1,10 +1,12 @@
 //! The live feed through the doors: a follower keeps a copy by the events alone, and it is what a query shows.
 
 mod away;
+mod bus;
 mod cursors;
 mod faults;
 mod kinds;
 mod lines;
+mod nodes;
 mod rights;
 pub mod storm;
 
@@ -17,7 +19,7 @@ use crate::{
     streams::client::Socket,
 };
 
-tests!(away, cursors, faults, kinds, lines, rights, storm);
+tests!(away, bus, cursors, faults, kinds, lines, nodes, rights, storm);
 
 pub const PLANNER: &str = "nordwind/planner";
 pub const AQUA: &str = "aqua-seals/partner_planner";

@@ -10,7 +10,7 @@ use tokio::{
 
 use super::PATIENCE;
 
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_secs(180);
 
 /// `entente ARGUMENTS…`
 pub fn entente(arguments: &[&str]) -> Command {
@@ -137,7 +137,7 @@ impl Running {
                 }
             }
         };
-        match tokio::time::timeout(LONGEST, reading).await {
+        match tokio::time::timeout(PATIENCE, reading).await {
             Ok(line) => line,
             Err(_) => panic!("waited in vain for `{text}`:\n{}", self.heard),
         }

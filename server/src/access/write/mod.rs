@@ -5,12 +5,14 @@
 
 mod guard;
 mod once;
+mod outdated;
 mod tx;
 
 use entities::{Instant, meta::Filled};
 use uuid::Uuid;
 
 pub(in crate::access) use once::Keys;
+pub use outdated::drop_lines;
 
 use self::{
     guard::Guard,
@@ -103,6 +105,7 @@ impl Gate {
             tx.log(line).await?;
         }
         tx.commit().await?;
+        self.wake();
         Ok(Some(key))
     }
 }
