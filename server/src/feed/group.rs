@@ -462,10 +462,11 @@ impl Group {
         if held.is_like(target) {
             return Ok(Some(target.clone()));
         }
-        if held.lens.print == target.lens.print && held.at <= target.at {
-            let lens = &target.lens;
-            let edge = app.gate.next_edge_at(target.position, &lens.view, lens.me, held.at).await?;
-            if edge.is_none_or(|edge| edge > target.at) {
+        if held.lens.print == target.lens.print {
+            // instants between two edges are alike, whichever came first: groups of two hubs began at two
+            let (lens, first, last) = (&target.lens, held.at.min(target.at), held.at.max(target.at));
+            let edge = app.gate.next_edge_at(target.position, &lens.view, lens.me, first).await?;
+            if edge.is_none_or(|edge| edge > last) {
                 return Ok(Some(State { at: held.at, ..target.clone() }));
             }
         }
