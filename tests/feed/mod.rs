@@ -2,6 +2,7 @@
 
 mod away;
 mod bus;
+mod crowds;
 mod cursors;
 mod faults;
 mod kinds;
@@ -19,7 +20,7 @@ use crate::{
     streams::client::Socket,
 };
 
-tests!(away, bus, cursors, faults, kinds, lines, nodes, rights, storm);
+tests!(away, bus, crowds, cursors, faults, kinds, lines, nodes, rights, storm);
 
 pub const PLANNER: &str = "nordwind/planner";
 pub const AQUA: &str = "aqua-seals/partner_planner";
