@@ -4,11 +4,12 @@ mod away;
 mod bus;
 mod crowds;
 mod cursors;
+mod faults;
 mod kinds;
 mod lines;
 mod nodes;
 mod rights;
-mod storm;
+pub mod storm;
 
 use std::collections::BTreeMap;
 
@@ -19,12 +20,12 @@ use crate::{
     streams::client::Socket,
 };
 
-tests!(away, bus, crowds, cursors, kinds, lines, nodes, rights, storm);
+tests!(away, bus, crowds, cursors, faults, kinds, lines, nodes, rights, storm);
 
-const PLANNER: &str = "nordwind/planner";
-const AQUA: &str = "aqua-seals/partner_planner";
-const CERAM: &str = "ceram-motors/partner_planner";
-const BERGMANN: &str = "bergmann/partner_sales";
+pub const PLANNER: &str = "nordwind/planner";
+pub const AQUA: &str = "aqua-seals/partner_planner";
+pub const CERAM: &str = "ceram-motors/partner_planner";
+pub const BERGMANN: &str = "bergmann/partner_sales";
 
 /// A list that is followed, with the fields of the copy.
 #[derive(Clone, Copy)]

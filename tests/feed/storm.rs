@@ -19,7 +19,7 @@ tests! {
 }
 
 /// A statement that changes what somebody sees.
-fn write(rng: &mut StdRng) -> String {
+pub fn write(rng: &mut StdRng) -> String {
     let bucket = |rng: &mut StdRng| {
         format!("(SELECT id FROM demand_bucket ORDER BY id LIMIT 1 OFFSET {})", rng.gen_range(0..200))
     };

@@ -159,6 +159,14 @@ impl Running {
         assert!(tokio::process::Command::new("sh").args(["-c", &kill]).status().await.unwrap().success());
     }
 
+    /// `kill -9`; what it has said on stderr since it was last read.
+    pub async fn killed(mut self) -> String {
+        self.child.kill().await.unwrap();
+        let mut said = String::new();
+        self.stderr.into_inner().read_to_string(&mut said).await.unwrap();
+        said
+    }
+
     /// Waits for its end.
     pub async fn ended(mut self) -> Output {
         let ending = async {

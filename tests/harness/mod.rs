@@ -49,7 +49,8 @@
 //! PostgreSQL is `TEST_DATABASE_URL` (a user that may create databases), or a throwaway cluster if its
 //! programs are found; else its trials are ignored, visibly. Proofs need the solver cvc5, and many nodes `nats-server`,
 //! and are ignored without. `TEST_REQUIRE=sqlite,postgres,cvc5,nats` makes what is missing a failure. `TEST_LOG=error` (or any log filter) shows what the hubs log;
-//! `TEST_SLOWEST=10` names the tests that took longest.
+//! `TEST_SLOWEST=10` names the tests that took longest; `TEST_DEADLINE=7200` gives each test so many
+//! seconds.
 
 #![allow(dead_code, unused_imports, reason = "a part of the harness may wait for its test")]
 
@@ -88,7 +89,10 @@ pub use wire::Wire;
 pub const NOW: &str = "2026-06-15T10:00:00Z";
 
 /// For a whole test: what hangs fails.
-const DEADLINE: Duration = Duration::from_secs(600);
+static DEADLINE: LazyLock<Duration> = LazyLock::new(|| {
+    let given = std::env::var("TEST_DEADLINE").ok().and_then(|seconds| seconds.parse().ok());
+    Duration::from_secs(given.unwrap_or(600))
+});
 /// For a single wait, on a machine that has much else to do.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -372,7 +376,7 @@ fn trial(
     let named = name.clone();
     Trial::ignorable_test(name, move || {
         let started = Instant::now();
-        let run = || RUNTIME.block_on(async { tokio::time::timeout(DEADLINE, work()).await });
+        let run = || RUNTIME.block_on(async { tokio::time::timeout(*DEADLINE, work()).await });
         let outcome = match catch_unwind(AssertUnwindSafe(run)) {
             Ok(Ok(())) => Ok(Completion::Completed),
             Ok(Err(_)) => Err(Failed::from(format!("did not end within {} s", DEADLINE.as_secs()))),
