@@ -379,7 +379,12 @@ impl<'a> Compiler<'a> {
     fn writes(&mut self, ty: &Type) -> Result<Writes, Refusal> {
         let rules = &self.rules.writes[ty.id.0];
         let mut writes = Writes::none(ty);
-        for (class, slot) in [(&rules.create, &mut writes.create), (&rules.delete, &mut writes.delete)] {
+        let whole = [
+            (&rules.create, &mut writes.create),
+            (&rules.delete, &mut writes.delete),
+            (&rules.manage, &mut writes.manage),
+        ];
+        for (class, slot) in whole {
             if let Some(class) = class {
                 *slot = self.permitted(ty.id, class)?;
             }

@@ -1,11 +1,12 @@
 //! Writing: part 7 of the view. One transaction holds the row, its event and its line in the access log. The
 //! row must be one that the writer sees, and the write permitted, both before and after: what is found to be
-//! wrong afterwards was never there. Operations of the domain (publish, commit, sign) will stand beside this
-//! file and end in the same guard.
+//! wrong afterwards was never there. Operations of the domain (`webhook`; publish, commit, sign will be) stand beside
+//! this file and end in the same guard.
 
 mod guard;
 mod once;
 mod tx;
+pub mod webhook;
 
 use entities::{Instant, meta::Filled};
 use uuid::Uuid;
@@ -14,6 +15,7 @@ pub(in crate::access) use once::Keys;
 
 use self::{
     guard::Guard,
+    once::Once,
     tx::{Lock, Tx},
 };
 use super::{Gate, roster::Caller, view::View};
@@ -87,7 +89,7 @@ impl Gate {
             Change::Create(_) => self.new_id(),
             Change::Update(key, _) | Change::Delete(key) => *key,
         };
-        if let Some(done) = once::claim(&tx, caller, write, key, now).await? {
+        if let Some(done) = once::claim(&tx, caller, Once::of(write), key, now).await? {
             return Ok(Some(done));
         }
         tx.act(caller.into(), now).await?;

@@ -4,6 +4,7 @@
 mod glass;
 mod input;
 mod schema;
+mod webhook;
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use super::{
     compile::{Compiler, Wanted},
     document::Document,
     json,
-    model::{self, Doing, Mutation},
+    model::{self, Doing, Hook, Mutation},
     plan::{Input, Plan, Root},
     run, tools,
 };
@@ -26,6 +27,19 @@ use crate::{
 };
 
 pub use schema::{ROOT, schema};
+
+/// What a write has brought about.
+struct Done {
+    row: Uuid,
+    /// Told to the one who asked, this once.
+    secret: Option<String>,
+}
+
+impl From<Uuid> for Done {
+    fn from(row: Uuid) -> Self {
+        Done { row, secret: None }
+    }
+}
 
 /// The writes of one request.
 struct Asked<'a> {
@@ -51,7 +65,7 @@ pub async fn answer(
     for (key, wanted) in &roots {
         if wanted.field.name.node != "__typename" {
             asked.check(view, wanted)?;
-            cost = cost.saturating_add(asked.plan(view, key, wanted, Uuid::nil())?.cost);
+            cost = cost.saturating_add(asked.plan(view, key, wanted, &Uuid::nil().into())?.cost);
         }
     }
     app.budgets.spend(caller.principal, view.budget(caller.principal, app.clock.now()), cost)?;
@@ -117,12 +131,18 @@ impl<'a> Asked<'a> {
     fn check(&self, view: &View, wanted: &Wanted<'_>) -> Result<()> {
         match self.mutation(view, wanted)?.doing {
             Doing::Open => self.look(wanted).map(drop),
+            Doing::Hook(hook) => self.hook(view, wanted, hook).map(drop),
             _ => self.write(view, wanted).map(drop),
         }
     }
 
     fn look(&self, wanted: &Wanted<'_>) -> Result<glass::Asked> {
         glass::read(wanted.field.get_argument("input").map(|value| &value.node), self.variables, self.codec)
+    }
+
+    fn hook(&self, view: &View, wanted: &Wanted<'_>, hook: Hook) -> Result<webhook::Asked> {
+        let value = wanted.field.get_argument("input").map(|value| &value.node);
+        webhook::read(self.mutation(view, wanted)?, hook, value, self.variables, self.codec)
     }
 
     fn write(&self, view: &View, wanted: &Wanted<'_>) -> Result<Write> {
@@ -132,7 +152,7 @@ impl<'a> Asked<'a> {
     }
 
     /// What is shown of the row when it is written.
-    fn plan(&self, view: &'a View, key: &str, wanted: &Wanted<'a>, row: Uuid) -> Result<Plan> {
+    fn plan(&self, view: &'a View, key: &str, wanted: &Wanted<'a>, done: &Done) -> Result<Plan> {
         let Mutation { ty, doing } = self.mutation(view, wanted)?;
         let mut compiler = self.compiler(view);
         let payload = Mutation { ty, doing }.part("Payload");
@@ -140,9 +160,14 @@ impl<'a> Asked<'a> {
         for (key, wanted) in &compiler.collect(&wanted.inner, &payload, &[])? {
             let root = match (wanted.field.name.node.as_str(), doing) {
                 ("__typename", _) => Root::Ready(json::text(&payload)),
-                ("id", Doing::Delete) => Root::Ready(json::text(&self.codec.id(ty.id, row))),
-                (name, Doing::Create | Doing::Update | Doing::Open) if name == ty.singular() => {
-                    let slot = compiler.input(Input::Ready(Arg::Ids(vec![row])));
+                ("id", Doing::Delete | Doing::Hook(Hook::Remove)) => {
+                    Root::Ready(json::text(&self.codec.id(ty.id, done.row)))
+                }
+                ("secret", Doing::Hook(_)) => {
+                    Root::Ready(done.secret.as_deref().map_or_else(|| b"null".to_vec(), json::text))
+                }
+                (name, Doing::Create | Doing::Update | Doing::Open | Doing::Hook(_)) if name == ty.singular() => {
+                    let slot = compiler.input(Input::Ready(Arg::Ids(vec![done.row])));
                     let (step, object, price) = compiler.by_key(ty, slot, &wanted.inner, 1)?;
                     cost = cost.saturating_add(price);
                     Root::One { step, object }
@@ -157,27 +182,35 @@ impl<'a> Asked<'a> {
     async fn perform(&self, view: &Arc<View>, key: &str, wanted: &Wanted<'_>) -> Result<run::Answered> {
         let Asked { app, caller, .. } = self;
         let mut view = view.clone();
-        let mut row = match self.mutation(&view, wanted)?.doing {
-            Doing::Open => Some(app.gate.break_glass(&app.post, caller, &self.look(wanted)?.look()).await?),
+        let doing = self.mutation(&view, wanted)?.doing;
+        let mut done: Option<Done> = match doing {
+            Doing::Open => Some(app.gate.break_glass(&app.post, caller, &self.look(wanted)?.look()).await?.into()),
             _ => None,
         };
         for _ in 0..ATTEMPTS {
-            if row.is_some() {
+            if done.is_some() {
                 break;
             }
-            row = app.gate.write(&app.audit, caller, &view, &self.write(&view, wanted)?).await?;
-            if row.is_some() {
+            done = match doing {
+                Doing::Hook(hook) => {
+                    let webhook::Asked { wish, once } = self.hook(&view, wanted, hook)?;
+                    let acted = crate::webhook::act(app, caller, &view, &wish, once.as_deref()).await?;
+                    acted.map(|done| Done { row: done.endpoint, secret: done.secret })
+                }
+                _ => app.gate.write(&app.audit, caller, &view, &self.write(&view, wanted)?).await?.map(Done::from),
+            };
+            if done.is_some() {
                 break;
             }
             view = app.gate.fresh_view(caller, app.clock.now()).await?;
         }
         let changing = || Error::unavailable("the shared data changed too often to answer");
-        let row = row.ok_or_else(changing)?;
+        let done = done.ok_or_else(changing)?;
         // the write itself may have changed what its writer sees
         for _ in 0..ATTEMPTS {
             let now = app.clock.now();
             let asked = Asked { app, caller, ..*self };
-            if let Some(answered) = asked.read(&view, key, wanted, row, now).await? {
+            if let Some(answered) = asked.read(&view, key, wanted, &done, now).await? {
                 return Ok(answered);
             }
             view = app.gate.fresh_view(caller, now).await?;
@@ -190,11 +223,11 @@ impl<'a> Asked<'a> {
         view: &View,
         key: &str,
         wanted: &Wanted<'_>,
-        row: Uuid,
+        done: &Done,
         now: entities::Instant,
     ) -> Result<Option<run::Answered>> {
         let Asked { app, caller, codec, variables, .. } = *self;
-        let plan = &self.plan(view, key, wanted, row)?;
+        let plan = &self.plan(view, key, wanted, done)?;
         let run = run::Run {
             gate: &app.gate,
             view,
