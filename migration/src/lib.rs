@@ -24,6 +24,7 @@ mod m20261122_000015_webhooks;
 mod m20261122_000021_limits;
 mod m20261122_000022_break_glass;
 mod m20261122_000023_policy_set;
+mod m20261122_000024_audit_keep;
 mod table;
 
 pub struct Migrator;
@@ -49,6 +50,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000021_limits::Limits),
             Box::new(m20261122_000022_break_glass::BreakGlass),
             Box::new(m20261122_000023_policy_set::TABLES),
+            Box::new(m20261122_000024_audit_keep::AuditKeep),
         ]
     }
 }

@@ -1,9 +1,11 @@
 //! The live feed through the doors: a follower keeps a copy by the events alone, and it is what a query shows.
 
 mod away;
+mod bus;
 mod cursors;
 mod kinds;
 mod lines;
+mod nodes;
 mod rights;
 mod storm;
 
@@ -16,7 +18,7 @@ use crate::{
     streams::client::Socket,
 };
 
-tests!(away, cursors, kinds, lines, rights, storm);
+tests!(away, bus, cursors, kinds, lines, nodes, rights, storm);
 
 const PLANNER: &str = "nordwind/planner";
 const AQUA: &str = "aqua-seals/partner_planner";

@@ -10,7 +10,7 @@ use tokio::{
 
 use super::PATIENCE;
 
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_secs(180);
 
 /// `entente ARGUMENTS…`
 pub fn entente(arguments: &[&str]) -> Command {

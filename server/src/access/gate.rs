@@ -19,7 +19,7 @@ use super::{
     facts::Facts,
     former::Former,
     guard, joint,
-    log::Heads,
+    log::{Heads, Watching},
     read::{Arg, Pace, Rows, Session},
     roster::{self, Caller, Origin, Place, Seat},
     select::{Binding, Statement},
@@ -49,6 +49,7 @@ pub struct Gate {
     joint: Cache<(Arc<Seat>, Uuid, Arc<Place>), Arc<View>>,
     /// Watched from the moment that somebody waits for changes.
     pub(super) heads: OnceLock<Heads>,
+    pub(super) watching: Watching,
     pub(super) keys: Keys,
     pub(super) former: Former,
 }
@@ -58,18 +59,13 @@ impl Gate {
         let rules = Rules::load(folder.as_deref())?;
         let (views, turns, joint) = (Cache::new(VIEWS), Cache::new(VIEWS), Cache::new(JOINT_VIEWS));
         let (rules, heads) = (ArcSwap::from_pointee(rules), OnceLock::new());
-        Ok(Gate {
-            db,
-            clock,
-            folder,
-            rules,
-            views,
-            turns,
-            joint,
-            heads,
-            keys: Keys::default(),
-            former: Former::default(),
-        })
+        let (keys, watching, former) = (Keys::default(), Watching::default(), Former::default());
+        Ok(Gate { db, clock, folder, rules, views, turns, joint, heads, watching, keys, former })
+    }
+
+    /// Notices changes in another way.
+    pub fn watching(self, watching: Watching) -> Self {
+        Gate { watching, ..self }
     }
 
     pub fn rules(&self) -> Arc<Rules> {

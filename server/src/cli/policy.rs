@@ -177,7 +177,7 @@ impl Diff {
         let new = diff::rules(&self.new, &diff::read(&self.new, &at)?)?;
         let ground = self.world.open(settings).await?;
         let now = ground.clock.now();
-        let diff = diff::diff(&ground.db, (&self.old, &old), (&self.new, &new), now).await?;
+        let diff = diff::diff(&ground.db, None, (&self.old, &old), (&self.new, &new), now).await?;
         if self.json {
             say(&json(&diff)?)?
         } else {
@@ -205,7 +205,7 @@ impl Explain {
         let seal = key::keys(&ground.db, &ground.clock).await?.seal;
         let now = at.unwrap_or_else(|| ground.clock.now());
         let row = self.row.as_deref();
-        let asked = Asked { seat: &self.seat, ty, field, row, now, seal: &seal, own: None };
+        let asked = Asked { seat: &self.seat, ty, field, row, now, seal: &seal, asker: None };
         let explanation = explain::ask(&ground.db, &rules, &asked).await?;
         if self.json { say(&json(&explanation)?) } else { say(&explanation.text()) }
     }

@@ -7,6 +7,7 @@ use std::{
     fmt::Write,
     path::{Path, PathBuf},
     process::Command,
+    sync::Arc,
 };
 
 use entities::Instant;
@@ -21,6 +22,7 @@ use crate::{
         compile::compile,
         connect::Db,
         facts::Facts,
+        lens::Lens,
         pred::and,
         probe::Probe,
         roster::{self, TakenSeat},
@@ -118,12 +120,18 @@ pub fn rules(name: &str, files: &[(String, String)]) -> Result<Rules> {
         .map_err(|refusals| Error::usage(format!("the policies of `{name}` are refused: {}", report(&refusals))))
 }
 
-/// Both sides for every seat that somebody can take.
-pub async fn diff(db: &Db, old: (&str, &Rules), new: (&str, &Rules), now: Instant) -> Result<Diff> {
+/// Both sides for every seat that somebody can take; through a lens, over the rows that it shows.
+pub async fn diff(
+    db: &Db,
+    lens: Option<&Arc<Lens>>,
+    old: (&str, &Rules),
+    new: (&str, &Rules),
+    now: Instant,
+) -> Result<Diff> {
     let taken = roster::all_seats(db, now).await?;
     let (mut seats, mut seats_unchanged) = (Vec::new(), 0);
     for seat in &taken {
-        let changed = of_seat(db, seat, old.1, new.1, now).await?;
+        let changed = of_seat(db, lens, seat, old.1, new.1, now).await?;
         seats_unchanged += usize::from(changed.is_empty());
         seats.extend(changed);
     }
@@ -146,7 +154,14 @@ pub async fn diff(db: &Db, old: (&str, &Rules), new: (&str, &Rules), now: Instan
     })
 }
 
-async fn of_seat(db: &Db, taken: &TakenSeat, old: &Rules, new: &Rules, now: Instant) -> Result<Vec<SeatDiff>> {
+async fn of_seat(
+    db: &Db,
+    lens: Option<&Arc<Lens>>,
+    taken: &TakenSeat,
+    old: &Rules,
+    new: &Rules,
+    now: Instant,
+) -> Result<Vec<SeatDiff>> {
     let facts = Facts::read(db, &taken.seat, now).await?;
     let view = |rules: &Rules| -> Result<View> {
         compile(rules, &taken.seat, facts.clone()).map_err(|why| Error::usage(why.to_string()))
@@ -164,7 +179,7 @@ async fn of_seat(db: &Db, taken: &TakenSeat, old: &Rules, new: &Rules, now: Inst
     };
     let mut out = Vec::new();
     for (seat, person) in people {
-        let probe = Probe::new(db, person, now);
+        let probe = Probe::new(db, person, now).through(lens);
         let mut types = Vec::new();
         for &ty in &changed {
             let of = compare(&probe, CATALOGUE.ty(ty), old.of(ty), new.of(ty)).await?;

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 pub use acting::Acting;
+pub use wake::Watching;
 pub(in crate::access) use {past::Past, wake::Heads};
 
 use super::{Gate, Reading};
@@ -109,7 +110,14 @@ impl Gate {
 
     /// The last position as it moves. The first to ask starts what watches it; it begins at zero.
     pub fn heads(&self) -> watch::Receiver<Position> {
-        self.heads.get_or_init(|| Heads::watch(&self.db)).receiver()
+        self.heads.get_or_init(|| Heads::watch(&self.db, self.watching)).receiver()
+    }
+
+    /// Somebody knows of a commit, or has heard of one: whoever waits for changes looks.
+    pub fn wake(&self) {
+        if let Some(heads) = self.heads.get() {
+            heads.wake();
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod guard;
 mod once;
+mod outdated;
 mod tx;
 pub mod webhook;
 
@@ -12,6 +13,7 @@ use entities::{Instant, meta::Filled};
 use uuid::Uuid;
 
 pub(in crate::access) use once::Keys;
+pub use outdated::drop_lines;
 
 use self::{
     guard::Guard,
@@ -105,6 +107,7 @@ impl Gate {
             tx.log(line).await?;
         }
         tx.commit().await?;
+        self.wake();
         Ok(Some(key))
     }
 }

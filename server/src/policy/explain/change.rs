@@ -303,7 +303,7 @@ impl Case<'_> {
             }
             let facts = Facts::read(self.q.db, &taken.seat, self.q.now).await?;
             let view = one_type(self.q.rules, &taken.seat, &facts, self.q.ty.id).map_err(refused)?;
-            let probe = Probe::new(self.q.db, taken.principal, self.q.now);
+            let probe = Probe::new(self.q.db, taken.principal, self.q.now).through(self.q.lens);
             let told = match (self.q.row, self.q.field) {
                 (Some(key), field) => match (probe.shown(self.q.ty, key, &view).await?, field) {
                     (None, _) => None,

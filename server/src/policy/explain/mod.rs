@@ -14,7 +14,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use self::agreements::AgreementPart;
-pub use self::ask::{Asked, ask, what};
+pub use self::ask::{Asked, Asker, ask, what};
 use super::Rules;
 use crate::{
     access::{
@@ -22,6 +22,7 @@ use crate::{
         compile::traced,
         connect::Db,
         facts::{Facts, Record},
+        lens::Lens,
         pred::{Pred, and},
         probe::Probe,
         roster::{Seat, SeatName, TakenSeat},
@@ -46,6 +47,8 @@ pub struct Question<'a> {
     pub row: Option<Uuid>,
     /// The seats of whom it is told that they see it.
     pub others: &'a [TakenSeat],
+    /// What may be told to whoever asks.
+    pub lens: Option<&'a Arc<Lens>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -196,7 +199,7 @@ impl<'a> Case<'a> {
         let records = Record::all(q.db, q.seat.organisation).await?;
         let (mut view, trace) = traced(q.rules, q.seat, &facts).map_err(refused)?;
         let view = view.types.swap_remove(q.ty.id.0);
-        let probe = Probe::new(q.db, q.person, q.now);
+        let probe = Probe::new(q.db, q.person, q.now).through(q.lens);
         let fields: Vec<usize> = q.field.map_or_else(|| (1..q.ty.fields.len()).collect(), |field| vec![field]);
         let mut entries: Vec<Entry> = Vec::new();
         for &field in &fields {
