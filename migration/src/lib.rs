@@ -29,6 +29,11 @@ mod table;
 
 pub struct Migrator;
 
+/// The tables whose rows decide who may see what: a write of one raises `access_version`.
+pub fn watched() -> impl Iterator<Item = &'static str> {
+    m20261122_000007_hub::WATCHED.iter().map(|watched| watched.table)
+}
+
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {

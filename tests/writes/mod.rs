@@ -6,13 +6,16 @@ mod input;
 mod once;
 mod place;
 mod record;
+mod storm;
+mod unread;
 
 use serde_json::{Value, json};
 
 use crate::harness::{Hub, Reply, Test};
 
 pub fn tests() -> Vec<Test> {
-    [guard::tests(), input::tests(), once::tests(), place::tests(), record::tests()].into_iter().flatten().collect()
+    let all = [guard::tests(), input::tests(), once::tests(), place::tests(), record::tests(), storm::tests()];
+    all.into_iter().chain([unread::tests()]).flatten().collect()
 }
 
 /// `updateCustomer` with this input, which gives these fields of the row.

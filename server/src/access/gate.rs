@@ -51,6 +51,8 @@ pub struct Gate {
     pub(super) heads: OnceLock<Heads>,
     pub(super) watching: Watching,
     pub(super) keys: Keys,
+    /// Who writes what views are compiled from does so alone.
+    pub(super) deciding: Arc<Mutex<()>>,
     pub(super) former: Former,
 }
 
@@ -59,8 +61,20 @@ impl Gate {
         let rules = Rules::load(folder.as_deref())?;
         let (views, turns, joint) = (Cache::new(VIEWS), Cache::new(VIEWS), Cache::new(JOINT_VIEWS));
         let (rules, heads) = (ArcSwap::from_pointee(rules), OnceLock::new());
-        let (keys, watching, former) = (Keys::default(), Watching::default(), Former::default());
-        Ok(Gate { db, clock, folder, rules, views, turns, joint, heads, watching, keys, former })
+        Ok(Gate {
+            db,
+            clock,
+            folder,
+            rules,
+            views,
+            turns,
+            joint,
+            heads,
+            watching: Watching::default(),
+            keys: Keys::default(),
+            deciding: Arc::default(),
+            former: Former::default(),
+        })
     }
 
     /// Notices changes in another way.
@@ -284,7 +298,7 @@ impl<'g> Reading<'g> {
         let rows = self.session.query(statement.sql(), &statement.arguments(binding), statement.pace(), last).await?;
         match statement.release() {
             None => Ok(rows),
-            Some(how) => guard::release(self.db, how, &rows).await,
+            Some(how) => guard::release(self.db, how, rows).await,
         }
     }
 

@@ -45,7 +45,7 @@ pub struct Statement {
     pace: Pace,
     reads: BTreeSet<(TypeId, usize)>,
     /// What may be told of the rows, if not all of them.
-    release: Option<Release>,
+    release: Option<Arc<Release>>,
 }
 
 /// The values of one run.
@@ -365,7 +365,7 @@ impl Statement {
     }
 
     /// How its rows are told, if not as they are.
-    pub(super) fn release(&self) -> Option<&Release> {
+    pub(super) fn release(&self) -> Option<&Arc<Release>> {
         self.release.as_ref()
     }
 

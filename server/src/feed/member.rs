@@ -70,8 +70,8 @@ impl Member {
 
     fn pay(&self, app: &App, lens: &Lens, step: &Step) -> Result<()> {
         let cost = step.rows.iter().map(|(_, delivered)| delivered.rows).sum();
-        let person = self.caller.principal;
-        app.budgets.spend_at_most(person, lens.view.budget(person, app.clock.now()), cost)
+        let caller = &self.caller;
+        app.budgets.spend_at_most(caller.principal, lens.view.budget(caller, app.clock.now()), cost)
     }
 
     fn owe(&mut self, lens: &Arc<Lens>, step: &Step) -> Result<()> {

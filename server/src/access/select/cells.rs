@@ -1,7 +1,7 @@
 //! The statement behind a guarded aggregate: a row for each cell of the guard's grid, with what the guard must
 //! know of it. It reads the rows of the guard, not those of the view, and what leaves it is what the guard tells.
 
-use std::{collections::BTreeSet, fmt::Write};
+use std::{collections::BTreeSet, fmt::Write, sync::Arc};
 
 use entities::meta::Behind;
 use uuid::Uuid;
@@ -170,7 +170,13 @@ impl<'v> Cells<'v> {
             by,
         };
         (
-            Statement { sql, binds: self.sql.binds, pace: Pace::default(), reads: self.reads, release: Some(release) },
+            Statement {
+                sql,
+                binds: self.sql.binds,
+                pace: Pace::default(),
+                reads: self.reads,
+                release: Some(Arc::new(release)),
+            },
             told,
         )
     }

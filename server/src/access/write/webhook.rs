@@ -9,7 +9,6 @@ use super::{
     Lock, Tx,
     guard::Guard,
     once::{self, Once},
-    tx::IN_THE_WAY,
 };
 use crate::{
     access::{
@@ -19,6 +18,7 @@ use crate::{
         webhooks::{self, Lease, Row, Sealed},
     },
     audit::{Audit, Line},
+    auth::expired,
     catalogue::{CATALOGUE, Type},
     error::{Error, Result},
     policy::schema::WEBHOOK,
@@ -88,11 +88,11 @@ impl Gate {
         task: &Task,
     ) -> Result<Option<Managed>> {
         if task.once.is_some() {
-            self.keys.forget(&self.db, self.now()).await?;
+            self.forget_keys().await;
         }
         for _ in 1..ATTEMPTS {
             match self.try_managing(audit, caller, view, task).await {
-                Err(Error::Conflict(text)) if text == IN_THE_WAY => {}
+                Err(Error::InTheWay) => {}
                 done => return done,
             }
         }
@@ -159,6 +159,7 @@ impl Gate {
             tx.log(Line { fields: Some(json!(fields)), reason: Some(reason.into()), ..line }).await?;
         }
         tx.commit().await?;
+        self.wake();
         Ok(Some(Managed { endpoint, again: false }))
     }
 }
@@ -168,8 +169,11 @@ struct Guarded<'a>(Guard<'a>);
 
 impl<'a> Guarded<'a> {
     async fn over(gate: &Gate, tx: &'a Tx, caller: &Caller, view: &'a View) -> Result<Option<Self>> {
-        let version = tx.version().await?;
+        let version = tx.version(Lock::Share).await?;
         let now = gate.now();
+        if now >= caller.expires {
+            return Err(expired());
+        }
         let held = view.open_to(caller, now) && view.edges.hold(now);
         if !held || version != view.version || gate.rules().version != view.policies {
             return Ok(None);
