@@ -2,6 +2,7 @@
 
 mod away;
 mod bus;
+mod crowds;
 mod cursors;
 mod kinds;
 mod lines;
@@ -18,7 +19,7 @@ use crate::{
     streams::client::Socket,
 };
 
-tests!(away, bus, cursors, kinds, lines, nodes, rights, storm);
+tests!(away, bus, crowds, cursors, kinds, lines, nodes, rights, storm);
 
 const PLANNER: &str = "nordwind/planner";
 const AQUA: &str = "aqua-seals/partner_planner";

@@ -139,6 +139,23 @@ impl Socket {
         soon("a close", closed).await
     }
 
+    /// All that comes until it is closed, and its code.
+    pub async fn rest(&mut self) -> (Vec<String>, u16) {
+        let mut texts = Vec::new();
+        let closed = async {
+            loop {
+                match self.0.next().await {
+                    Some(Ok(Message::Text(text))) => texts.push(text.to_string()),
+                    Some(Ok(Message::Close(Some(frame)))) => return frame.code.into(),
+                    Some(Ok(_)) => {}
+                    other => panic!("no close: {other:?}"),
+                }
+            }
+        };
+        let code = soon("a close", closed).await;
+        (texts, code)
+    }
+
     /// It is open, and listens.
     pub async fn is_open(&mut self) {
         self.say(json!({ "type": "ping", "payload": { "there": true } })).await;

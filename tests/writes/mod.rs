@@ -57,6 +57,20 @@ pub async fn first(hub: &Hub, seat: &str, list: &str, arguments: &str, fields: &
     row
 }
 
+/// What a supplier answered for the week that begins on this Monday.
+pub async fn answer(hub: &Hub, seat: &str, monday: &str) -> Value {
+    let of = format!(
+        "filter: {{ bucketStart: {{ eq: \"{monday}\" }}, version: {{ status: {{ eq: PUBLISHED }} }}, \
+         series: {{ product: {{ sku: {{ eq: \"S40\" }} }} }} }}"
+    );
+    first(hub, seat, "supplyCommitments", &of, "id rowVersion qty").await
+}
+
+/// Another quantity for it.
+pub fn change(row: &Value, qty: &str) -> Value {
+    json!({ "id": row["id"], "rowVersion": row["rowVersion"], "qty": qty })
+}
+
 /// The seat's schema has no such mutation: the answer is the one that a word without meaning gets.
 pub async fn absent(hub: &Hub, seat: &str, mutation: &str) {
     let ask =

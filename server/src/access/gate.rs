@@ -19,7 +19,7 @@ use super::{
     facts::Facts,
     former::Former,
     guard, joint,
-    log::{Heads, Watching},
+    log::{Heads, Shared, Watching},
     read::{Arg, Pace, Rows, Session},
     roster::{self, Caller, Origin, Place, Seat},
     select::{Binding, Statement},
@@ -49,6 +49,7 @@ pub struct Gate {
     joint: Cache<(Arc<Seat>, Uuid, Arc<Place>), Arc<View>>,
     /// Watched from the moment that somebody waits for changes.
     pub(super) heads: OnceLock<Heads>,
+    pub(super) shared: Shared,
     pub(super) watching: Watching,
     pub(super) keys: Keys,
     /// Who writes what views are compiled from does so alone.
@@ -70,6 +71,7 @@ impl Gate {
             turns,
             joint,
             heads,
+            shared: Shared::default(),
             watching: Watching::default(),
             keys: Keys::default(),
             deciding: Arc::default(),
@@ -143,6 +145,14 @@ impl Gate {
             _ => self.compile(&caller.seat, now).await?,
         };
         Self::admit(view, caller, now)
+    }
+
+    /// The same, where the version of the shared data is known.
+    pub async fn view_at(&self, caller: &Caller, version: i64, now: Instant) -> Result<Arc<View>> {
+        match self.kept(&caller.seat, now).filter(|view| caller.place.is_none() && view.version == version) {
+            Some(view) => Self::admit(view, caller, now),
+            None => self.fresh_view(caller, now).await,
+        }
     }
 
     async fn joint_view(&self, caller: &Caller, now: Instant, fresh: bool) -> Result<Arc<View>> {

@@ -7,6 +7,7 @@ mod image;
 mod keep;
 mod past;
 mod read;
+mod shared;
 mod wake;
 
 use std::fmt;
@@ -16,8 +17,8 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 pub use acting::Acting;
-pub use wake::Watching;
-pub(in crate::access) use {past::Past, wake::Heads};
+pub(in crate::access) use {past::Past, shared::Shared, wake::Heads};
+pub use {shared::Stand, wake::Watching};
 
 use super::{Gate, Reading};
 use crate::{

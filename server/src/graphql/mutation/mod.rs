@@ -153,7 +153,7 @@ impl<'a> Asked<'a> {
         let mutation = mutation.ok_or_else(unknown)?;
         let given = wanted.field.get_argument("input").map(|value| &value.node);
         let change = match mutation.doing {
-            Doing::Open => Change::Look(glass::read(given, self.variables, self.codec)?),
+            Doing::Open => Change::Look(glass::read(&view.class, given, self.variables, self.codec)?),
             Doing::Hook(hook) => Change::Hook(webhook::read(mutation, hook, given, self.variables, self.codec)?),
             _ => Change::Write(input::read(mutation, &view.class, given, self.variables, self.codec)?),
         };
