@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use async_graphql_value::Value;
+use clap::ValueEnum;
 use entities::{Instant, meta::Class};
 use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
@@ -20,7 +21,9 @@ use crate::{
     demo::Passing,
     error::{Error, Result},
     policy::{
-        self, Rule, Rules, SCHEMA_TEXT, diff, expect,
+        self, Rule, Rules, SCHEMA_TEXT,
+        deed::Deed,
+        diff, expect,
         explain::{self, Asked},
         matrix::{Format, Matrix},
         prove::Proof,
@@ -136,13 +139,14 @@ impl Asker<'_> {
         let seat = given.required("as")?.to_owned();
         let (ty, field) = explain::what(given.required("type")?, given.text("field")?)?;
         let row = given.text("row")?.map(str::to_owned);
+        let to = given.deed()?;
         let now = given.instant("at")?.unwrap_or(self.now);
         let own = self.caller.seat.organisation;
         let (app, name, lens) = (self.app.clone(), seat.clone(), self.lens().await?);
         let explanation = self.app.graphql.tools.work(move || async move {
             let row = row.as_deref();
             let asker = Some(explain::Asker { organisation: own, lens });
-            let asked = Asked { seat: &name, ty, field, row, now, seal: &app.keys.seal, asker };
+            let asked = Asked { seat: &name, to, ty, field, row, now, seal: &app.keys.seal, asker };
             explain::ask(&app.db, &rules, &asked).await
         });
         let explanation = explanation.await;
@@ -317,6 +321,12 @@ impl Given {
             at.ok_or_else(|| wrong(name, json, "a moment such as \"2026-09-01T09:00:00Z\""))
         };
         self.get(name).map(instant).transpose()
+    }
+
+    fn deed(&self) -> Result<Deed> {
+        let word = self.text("to")?.unwrap_or("READ").to_lowercase();
+        Deed::from_str(&word, false)
+            .map_err(|_| Error::input(format!("`to` is `{word}`, which is nothing that is done")))
     }
 
     fn files(&self, name: &str) -> Result<Option<Vec<(String, String)>>> {

@@ -16,12 +16,13 @@ use crate::{
     catalogue::Type,
     error::{Error, Result},
     graphql::Codec,
-    policy::{Rules, named, row},
+    policy::{Rules, deed::Deed, named, row},
 };
 
 pub struct Asked<'a> {
     /// `organisation/role` or `organisation/role/user`
     pub seat: &'a str,
+    pub to: Deed,
     pub ty: &'static Type,
     pub field: Option<usize>,
     pub row: Option<&'a str>,
@@ -39,7 +40,10 @@ pub struct Asker {
 }
 
 pub async fn ask(db: &Db, rules: &Rules, asked: &Asked<'_>) -> Result<Explanation> {
-    let Asked { ty, field, now, .. } = *asked;
+    let Asked { to, ty, field, now, .. } = *asked;
+    if let Some(why) = to.unfit(field) {
+        return Err(Error::usage(why));
+    }
     let name: SeatName = asked.seat.parse()?;
     let (seat, person) = roster::resolve(db, asked.seat, now).await?;
     let (own, lens) = asked.asker.as_ref().map(|asker| (asker.organisation, &asker.lens)).unzip();
@@ -54,7 +58,8 @@ pub async fn ask(db: &Db, rules: &Rules, asked: &Asked<'_>) -> Result<Explanatio
         }
     };
     let others = roster::all_seats(db, now).await?;
-    explain(&Question { db, rules, name: &name, seat: &seat, person, now, ty, field, row, others: &others, lens }).await
+    explain(&Question { db, rules, name: &name, seat: &seat, person, now, to, ty, field, row, others: &others, lens })
+        .await
 }
 
 /// The type with this name, and its field.
