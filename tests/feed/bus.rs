@@ -8,11 +8,11 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use super::{AQUA, DEMAND, Follower, bucket};
-use crate::{
-    harness::{Hub, Nats, send, tests, until},
-    writes,
+use super::{
+    AQUA, DEMAND, Follower, bucket,
+    nodes::{ANSWERS, Answer},
 };
+use crate::harness::{Hub, Nats, send, tests, until};
 
 tests! {
     changing: deaf_hubs_are_woken_by_the_bus, a_bus_that_dies_and_comes_back_empty_loses_nothing,
@@ -77,25 +77,11 @@ async fn deaf_hubs_are_woken_by_the_bus(hub: Hub) {
     let nats = Nats::start().await;
     let (deaf, writer) = (Node::start(&hub, &nats, true).await, Node::start(&hub, &nats, true).await);
     // what a hub writes it tells, deaf or not
-    let document = "subscription { changes(types: [SUPPLY_COMMITMENT], from: NOW) { kind node { \
-                    ... on SupplyCommitment { qty } } } }";
-    let mut socket = crate::streams::client::Socket::signed_in(&deaf, AQUA).await;
-    socket.ask("1", document).await;
-    assert_eq!(socket.hear().await["payload"]["data"]["changes"]["kind"], "CHECKPOINT");
-    let filter = "filter: { bucketStart: { eq: \"2026-06-29\" } }";
-    let row = writes::first(&writer, AQUA, "supplyCommitments", filter, "id rowVersion").await;
-    let input = json!({ "id": row["id"], "rowVersion": row["rowVersion"], "qty": "77" });
-    writes::write(&writer, AQUA, "updateSupplyCommitment", input, "qty").await;
-    let heard = async {
-        loop {
-            let event = socket.hear().await["payload"]["data"]["changes"].take();
-            if event["kind"] != "CHECKPOINT" {
-                return event;
-            }
-        }
-    };
-    let event = tokio::time::timeout(std::time::Duration::from_secs(60), heard).await.expect("waited in vain");
-    assert_eq!(event, json!({ "kind": "CHANGED", "node": { "qty": "77" } }));
+    let (mut answer, mut follower) = (Answer::of(&writer).await, Follower::of(&deaf, AQUA, ANSWERS).await);
+    for qty in 10_001..10_011 {
+        answer.set(qty).await;
+        follower.hears_of(qty).await;
+    }
     // what an operator writes is told by a hub that has noticed, and one is enough
     let _ears = Node::start(&hub, &nats, false).await;
     let mut follower = Follower::of(&deaf, AQUA, DEMAND).await;
@@ -108,9 +94,10 @@ async fn deaf_hubs_are_woken_by_the_bus(hub: Hub) {
 async fn a_bus_that_dies_and_comes_back_empty_loses_nothing(hub: Hub) {
     let mut nats = Nats::start().await;
     let (deaf, ears) = (Node::start(&hub, &nats, true).await, Node::start(&hub, &nats, false).await);
-    let mut far = Follower::of(&deaf, AQUA, DEMAND).await;
-    let mut near = Follower::of(&ears, AQUA, DEMAND).await;
-    set(&hub, 10_001).await;
+    let mut far = Follower::of(&deaf, AQUA, ANSWERS).await;
+    let mut near = Follower::of(&ears, AQUA, ANSWERS).await;
+    let mut answer = Answer::of(&hub).await;
+    answer.set(10_001).await;
     far.hears_of(10_001).await;
     near.hears_of(10_001).await;
     nats.kill();
@@ -119,7 +106,7 @@ async fn a_bus_that_dies_and_comes_back_empty_loses_nothing(hub: Hub) {
     }
     // who looks at the database goes on
     for qty in 10_002..10_010 {
-        set(&hub, qty).await;
+        answer.set(qty).await;
         near.hears_of(qty).await;
     }
     nats.back().await;
@@ -130,13 +117,13 @@ async fn a_bus_that_dies_and_comes_back_empty_loses_nothing(hub: Hub) {
     for qty in 10_002..10_010 {
         far.hears_of(qty).await;
     }
-    set(&hub, 10_010).await;
+    answer.set(10_010).await;
     far.hears_of(10_010).await;
     near.hears_of(10_010).await;
     // an operator empties it under running connections
     let client = async_nats::connect(nats.url()).await.unwrap();
     async_nats::jetstream::new(client).delete_stream("entente").await.unwrap();
-    set(&hub, 10_011).await;
+    answer.set(10_011).await;
     near.hears_of(10_011).await;
     far.agrees(&hub, AQUA).await;
     assert_eq!((far.seen.len(), near.seen.len()), (11, 11), "{:?} {:?}", far.seen, near.seen);

@@ -6,7 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use reqwest::Method;
@@ -16,15 +16,48 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{AQUA, DEMAND, Follower, PLANNER, bucket};
+use super::{AQUA, DEMAND, Follower, PLANNER, Topic, bucket};
 use crate::{
     harness::{Command, Hub, Nats, Running, entente, tests, until},
     streams::client::{PROTOCOL, Socket},
+    writes,
 };
 
 tests! {
-    changing: a_node_that_dies_under_load_loses_and_doubles_nothing, who_cannot_sign_in_at_the_bus_is_told_and_serves;
+    changing: a_node_that_dies_under_load_loses_and_doubles_nothing, a_client_goes_on_where_others_have_stood_longer,
+        who_cannot_sign_in_at_the_bus_is_told_and_serves;
     alone: the_secrets_of_the_bus_are_not_printed;
+}
+
+/// What a supplier promises.
+pub(super) const ANSWERS: Topic = Topic {
+    field: "changes",
+    arguments: ", types: [SUPPLY_COMMITMENT]",
+    list: "supplyCommitments",
+    filter: "",
+    on: Some("SupplyCommitment"),
+    fields: "id qty rowVersion",
+};
+
+/// One of them, changed through a hub: each time a transaction of its own on both databases.
+pub(super) struct Answer {
+    hub: Hub,
+    id: Value,
+    version: i64,
+}
+
+impl Answer {
+    pub(super) async fn of(hub: &Hub) -> Self {
+        let filter = "filter: { bucketStart: { eq: \"2026-06-29\" } }";
+        let row = writes::first(hub, AQUA, "supplyCommitments", filter, "id rowVersion").await;
+        Answer { hub: hub.clone(), id: row["id"].clone(), version: row["rowVersion"].as_i64().unwrap() }
+    }
+
+    pub(super) async fn set(&mut self, qty: usize) {
+        let input = json!({ "id": self.id, "rowVersion": self.version, "qty": qty.to_string() });
+        let row = writes::write(&self.hub, AQUA, "updateSupplyCommitment", input, "rowVersion").await;
+        self.version = row["rowVersion"].as_i64().unwrap();
+    }
 }
 
 struct Process {
@@ -57,18 +90,18 @@ impl Process {
     }
 
     async fn follow(&self, hub: &Hub, seat: &str) -> Follower {
-        follow(&self.url, &hub.token(seat).await, json!({})).await
+        follow(&self.url, &hub.token(seat).await, DEMAND, json!({})).await
     }
 }
 
-async fn follow(url: &str, token: &str, variables: Value) -> Follower {
+async fn follow(url: &str, token: &str, topic: Topic, variables: Value) -> Follower {
     let mut socket = Socket::open_with(url, &[("sec-websocket-protocol", PROTOCOL)]).await.unwrap();
     let payload = json!({ "authorization": format!("Bearer {token}") });
     socket.say(json!({ "type": "connection_init", "payload": payload })).await;
     assert_eq!(socket.hear().await, json!({ "type": "connection_ack" }));
-    let payload = json!({ "query": DEMAND.document(), "variables": variables });
+    let payload = json!({ "query": topic.document(), "variables": variables });
     socket.say(json!({ "id": "1", "type": "subscribe", "payload": payload })).await;
-    Follower { socket, topic: DEMAND, copy: Default::default(), cursor: String::new(), seen: Vec::new() }
+    Follower { socket, topic, copy: Default::default(), cursor: String::new(), seen: Vec::new() }
 }
 
 /// Quantities of their own, each written once.
@@ -90,7 +123,7 @@ impl Client {
     async fn new(hub: &Hub, seat: &str, at: watch::Receiver<String>) -> Self {
         let token = hub.token(seat).await;
         let url = at.borrow().clone();
-        let mut follower = follow(&url, &token, json!({})).await;
+        let mut follower = follow(&url, &token, ANSWERS, json!({})).await;
         follower.up_to_date().await;
         follower.seen.clear();
         Client { follower, token, at, told: Arc::default(), quantities: Vec::new() }
@@ -119,7 +152,7 @@ impl Client {
                 }
                 None => {
                     here = self.at.wait_for(|url| *url != here).await.unwrap().clone();
-                    let next = follow(&here, &self.token, json!({ "after": self.follower.cursor })).await;
+                    let next = follow(&here, &self.token, ANSWERS, json!({ "after": self.follower.cursor })).await;
                     let Follower { copy, cursor, seen, .. } = self.follower;
                     self.follower = Follower { copy, cursor, seen, ..next };
                 }
@@ -130,8 +163,14 @@ impl Client {
 
 async fn a_node_that_dies_under_load_loses_and_doubles_nothing(hub: Hub) {
     let nats = Nats::start().await;
-    let mut now = Process::start(serve(&hub, &nats)).await;
-    let mut next = Process::start(serve(&hub, &nats)).await;
+    // their clocks agree, whenever they begin
+    let begun = Instant::now();
+    let serve = || {
+        let now = entities::Instant(hub.clock().now().0 + i64::try_from(begun.elapsed().as_micros()).unwrap());
+        Process::start(serve(&hub, &nats).env("ENTENTE_CLOCK", &now.to_string()))
+    };
+    let mut now = serve().await;
+    let mut next = serve().await;
     let (place, at) = watch::channel(now.url.clone());
     let (known, all) = watch::channel(None);
     let clients = [Client::new(&hub, AQUA, at.clone()).await, Client::new(&hub, PLANNER, at).await];
@@ -139,14 +178,13 @@ async fn a_node_that_dies_under_load_loses_and_doubles_nothing(hub: Hub) {
     let clients: Vec<_> = clients.map(|client| tokio::spawn(client.run(all.clone()))).into();
 
     let stop = Arc::new(AtomicBool::new(false));
-    let (writing, stopped) = (hub.clone(), stop.clone());
+    let (mut answer, stopped) = (Answer::of(&hub).await, stop.clone());
     let writer = tokio::spawn(async move {
         let mut written = 0;
         while !stopped.load(Ordering::Relaxed) {
-            let (qty, bucket) = (FIRST + written, bucket("aqua-seals", written % 3));
-            writing.sql(&format!("UPDATE demand_bucket SET qty = {qty} * 10000 WHERE id = {bucket}")).await;
+            answer.set(FIRST + written).await;
             written += 1;
-            sleep(Duration::from_millis(15)).await;
+            sleep(Duration::from_millis(60)).await;
         }
         written
     });
@@ -162,19 +200,37 @@ async fn a_node_that_dies_under_load_loses_and_doubles_nothing(hub: Hub) {
         let dead = std::mem::replace(&mut now, next);
         assert_eq!(dead.running.ended().await.code, None);
         place.send(now.url.clone()).unwrap();
-        next = Process::start(serve(&hub, &nats)).await;
+        next = serve().await;
     }
     stop.store(true, Ordering::Relaxed);
     let written = writer.await.unwrap();
     known.send(Some(written)).unwrap();
     let expected: Vec<_> = (FIRST..FIRST + written).map(|qty| qty.to_string()).collect();
     for (client, seat) in clients.into_iter().zip([AQUA, PLANNER]) {
-        let client = timeout(Duration::from_secs(120), client).await.expect("waited in vain for the rest").unwrap();
+        let client = timeout(Duration::from_secs(300), client).await.expect("waited in vain for the rest").unwrap();
         assert_eq!(client.quantities, expected, "{seat}");
         let mut follower = client.follower;
         follower.up_to_date().await;
         assert_eq!(follower.seen.len(), written, "{seat}: more than was written");
-        assert_eq!(follower.copy, DEMAND.asked(&hub, seat).await, "{seat}");
+        assert_eq!(follower.copy, ANSWERS.asked(&hub, seat).await, "{seat}");
+    }
+}
+
+async fn a_client_goes_on_where_others_have_stood_longer(hub: Hub) {
+    let other = hub.with(|_| ()).await;
+    let _standing = Follower::of(&hub, AQUA, ANSWERS).await;
+    for node in [&hub, &other] {
+        node.set_clock("2026-06-15T10:00:02Z");
+    }
+    let follower = Follower::of(&other, AQUA, ANSWERS).await;
+    let mut answer = Answer::of(&hub).await;
+    for qty in FIRST..FIRST + 3 {
+        answer.set(qty).await;
+    }
+    let mut follower = follower.resume(&hub, AQUA).await;
+    for qty in FIRST..FIRST + 3 {
+        let (kind, event, _) = follower.told().await;
+        assert_eq!((kind.as_str(), &event["node"]["qty"]), ("CHANGED", &json!(qty.to_string())), "{event}");
     }
 }
 

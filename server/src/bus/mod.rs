@@ -109,13 +109,14 @@ impl Bus {
         let consumer = push::OrderedConfig {
             deliver_subject,
             filter_subject: self.subject(),
-            // who comes is told at once where the log ends
-            deliver_policy: DeliverPolicy::LastPerSubject,
+            deliver_policy: DeliverPolicy::New,
             ..Default::default()
         };
         let not_heard = |cause: &dyn std::fmt::Display| format!("what it tells cannot be heard ({cause})");
         let consumer = stream.create_consumer(consumer).await.map_err(|cause| not_heard(&cause))?;
         let messages = consumer.messages().await.map_err(|cause| not_heard(&cause))?;
+        // what was told before this, the database says
+        self.gate.wake();
         tokio::select! {
             ended = self.listen(messages) => ended,
             ended = self.relay(&bus) => ended,
@@ -217,7 +218,9 @@ impl Bus {
 
     fn not_ours(&self) -> Trouble {
         let stream = &self.settings.stream;
-        format!("the stream `{stream}` does not take `{stream}.*`, delete it or name another in `bus.stream`")
+        format!(
+            "the stream `{stream}` is gone, or is another's that does not take `{stream}.*`: then name one in `bus.stream`"
+        )
     }
 }
 

@@ -25,6 +25,8 @@ use crate::{
 const GLANCE: Duration = Duration::from_millis(15);
 /// How long PostgreSQL may be silent before it is asked.
 const SAFETY: Duration = Duration::from_secs(1);
+/// For an answer of PostgreSQL: a connection whose other end is gone without a word would keep the look, too.
+const ANSWER: Duration = Duration::from_secs(5);
 /// Between two attempts to reach a database that is away.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -108,7 +110,7 @@ impl Watcher {
 
     /// Until the connection ends.
     async fn listen(&self, failing: &mut bool) -> Result<()> {
-        let (client, mut connection) = tokio_postgres::connect(self.db.url().reveal(), NoTls).await?;
+        let (client, mut connection) = soon(tokio_postgres::connect(self.db.url().reveal(), NoTls)).await?;
         let told = self.news.clone();
         // ends with the client
         let mut driver = tokio::spawn(async move {
@@ -121,11 +123,11 @@ impl Watcher {
                 }
             }
         });
-        client.batch_execute("SET application_name = 'entente changes'; LISTEN entente_change").await?;
-        let head = client.prepare(read::head(Dialect::Postgres)).await?;
+        soon(client.batch_execute("SET application_name = 'entente changes'; LISTEN entente_change")).await?;
+        let head = soon(client.prepare(read::head(Dialect::Postgres))).await?;
         *failing = false;
         loop {
-            let row = client.query_one(&head, &[]).await?;
+            let row = soon(client.query_one(&head, &[])).await?;
             self.move_to(Position(row.try_get(0)?));
             tokio::select! {
                 () = self.news.notified() => {}
@@ -141,7 +143,7 @@ impl Watcher {
     /// Without a connection of its own. Until the server does not answer.
     async fn ask(&self, failing: &mut bool) -> Result<()> {
         loop {
-            self.move_to(Log::open(&self.db).await?.head().await?);
+            self.move_to(soon(async { Log::open(&self.db).await?.head().await }).await?);
             *failing = false;
             self.news(SAFETY).await;
         }
@@ -166,6 +168,16 @@ impl Watcher {
     /// Or as much time has passed, if the settings do not say another.
     async fn news(&self, at_most: Duration) {
         let _silence = time::timeout(self.watching.look.unwrap_or(at_most), self.news.notified()).await;
+    }
+}
+
+async fn soon<T, E>(work: impl Future<Output = std::result::Result<T, E>>) -> Result<T>
+where
+    Error: From<E>,
+{
+    match time::timeout(ANSWER, work).await {
+        Ok(done) => Ok(done?),
+        Err(_) => Err(Error::unavailable("the database does not answer in time")),
     }
 }
 
