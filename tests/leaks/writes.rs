@@ -72,7 +72,7 @@ impl Script<'_> {
             match mutation.doing {
                 Doing::Create => self.creates(mutation),
                 Doing::Update => self.updates(mutation),
-                Doing::Delete => self.deletes(mutation),
+                Doing::Delete | Doing::Hook(_) => self.deletes(mutation),
                 Doing::Open => self.looks(mutation),
             }
         }

@@ -47,5 +47,5 @@ pub fn event(id: &str, number: usize) -> Arc<Event> {
 /// With so many bytes more.
 pub fn sized(id: &str, number: usize, more: usize) -> Arc<Event> {
     let body = format!(r#"{{"data":{{"n":{number},"more":"{}"}}}}"#, "x".repeat(more));
-    Arc::new(Event { id: (!id.is_empty()).then(|| id.into()), body: body.into() })
+    Arc::new(Event::new((!id.is_empty()).then(|| id.into()), body))
 }

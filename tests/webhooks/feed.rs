@@ -15,6 +15,8 @@ tests! {
         what_happens_while_nobody_delivers_is_told_later,
         an_ended_right_ends_the_stream,
         a_document_beyond_the_view_is_refused,
+        a_dead_letter_is_sent_again_as_long_as_it_is_so,
+        a_spent_budget_is_waited_for,
         a_partner_sees_its_own_webhooks_only;
 }
 
@@ -150,4 +152,52 @@ async fn a_partner_sees_its_own_webhooks_only(hub: Hub) {
         (data["webhookEndpoints"]["totalCount"] == 2).then_some(())
     };
     until("the host's administrator to see both", both).await;
+}
+
+/// R19
+async fn a_spent_budget_is_waited_for(hub: Hub) {
+    let metered = |config: &mut entente::config::Config| {
+        (config.limits.budgets, config.limits.cost_per_minute) = (true, 40);
+    };
+    let (hub, receiver) = (super::open_as(&hub, metered).await, Receiver::start().await);
+    let document = "subscription { demandUpdates { kind id } }";
+    entente::webhook::add(hub.app(), AQUA, &receiver.url(), document).await.unwrap();
+    let _deliveries = Deliveries::of(&hub);
+    // more than any minute allows
+    let told = async || {
+        if receiver.all().len() > 60 {
+            return Some(());
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        super::later(&hub, 5);
+        None
+    };
+    until("more than a minute's worth", told).await;
+    assert_eq!(super::state(&hub).await.0, "ACTIVE");
+}
+
+async fn a_dead_letter_is_sent_again_as_long_as_it_is_so(hub: Hub) {
+    let (hub, receiver) =
+        (super::open_as(&hub, |config| config.webhooks.refused_for = 0).await, Receiver::start().await);
+    entente::webhook::add(hub.app(), AQUA, &receiver.url(), DOCUMENT).await.unwrap();
+    let _deliveries = Deliveries::of(&hub);
+    ready(&receiver).await;
+    receiver.says([super::receiver::Say::Status(422)]);
+    change(&hub, "aqua-seals", 0).await;
+    let dead = "SELECT error FROM webhook_dead_letter";
+    until("a dead letter", async || (!hub.texts(dead).await.is_empty()).then_some(())).await;
+    let key = match hub.dialect() {
+        entente::access::connect::Dialect::Sqlite => "lower(hex(id))",
+        entente::access::connect::Dialect::Postgres => "CAST(id AS text)",
+    };
+    let letter = hub.texts(&format!("SELECT {key} FROM webhook_dead_letter")).await[0].clone().unwrap();
+    let again = async || entente::webhook::redeliver(hub.app(), letter.parse().unwrap()).await;
+    again().await.unwrap();
+    let got = receiver.got(3).await;
+    assert_eq!((got[2].id(), &got[2].text), (got[1].id(), &got[1].text));
+    change(&hub, "aqua-seals", 0).await;
+    receiver.got(4).await;
+    let refused = again().await.unwrap_err().to_string();
+    assert!(refused.contains("shown this row otherwise"), "{refused}");
+    assert_eq!(receiver.all().len(), 4);
 }

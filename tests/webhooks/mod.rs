@@ -3,6 +3,7 @@
 
 mod delivery;
 mod feed;
+mod owner;
 pub mod receiver;
 mod script;
 
@@ -15,7 +16,7 @@ use uuid::Uuid;
 use self::receiver::Got;
 use crate::harness::{Hub, tests, until};
 
-tests!(delivery, feed);
+tests!(delivery, feed, owner);
 
 const AQUA: &str = "aqua-seals/partner_planner";
 const DOCUMENT: &str = "subscription { demandUpdates(from: NOW) { kind id cursor node { qty } } }";
@@ -29,7 +30,6 @@ async fn open_as(hub: &Hub, change: impl FnOnce(&mut Config)) -> Hub {
     let with = |config: &mut Config| {
         config.webhooks.allow_http = true;
         config.webhooks.allow_private = true;
-        config.webhooks.timeout = 2;
         change(config);
     };
     hub.with(with).await

@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use axum::{
@@ -22,6 +23,8 @@ pub enum Say {
     Status(u16),
     With(u16, &'static str, String),
     Hang,
+    /// 204, when so much time has passed.
+    Late(Duration),
     /// 200, and a body without end.
     Endless,
 }
@@ -113,6 +116,10 @@ async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Byt
         Say::Status(status) => answer(status).body(Body::empty()).unwrap(),
         Say::With(status, name, value) => answer(status).header(name, value).body(Body::empty()).unwrap(),
         Say::Hang => std::future::pending().await,
+        Say::Late(after) => {
+            tokio::time::sleep(after).await;
+            answer(204).body(Body::empty()).unwrap()
+        }
         Say::Endless => {
             let chunks = stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from_static(&[b'x'; 65_536])));
             answer(200).body(Body::from_stream(chunks)).unwrap()

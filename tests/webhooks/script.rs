@@ -5,7 +5,6 @@ use std::{
     time::Duration,
 };
 
-use axum::body::Bytes;
 use entente::{
     app::App,
     feed::{Asked, Bounds, Event, Sent, Source, Subscription, subscription},
@@ -24,7 +23,6 @@ struct Inner {
     /// Kind and row, each behind the cursor that is its place.
     events: Vec<(&'static str, &'static str)>,
     refuses: Option<&'static str>,
-    opened: usize,
     readers: usize,
 }
 
@@ -47,10 +45,6 @@ impl Script {
         self.0.lock().unwrap().refuses = Some(why);
     }
 
-    pub fn opened(&self) -> usize {
-        self.0.lock().unwrap().opened
-    }
-
     pub fn readers(&self) -> usize {
         self.0.lock().unwrap().readers
     }
@@ -64,11 +58,7 @@ impl Source for Script {
     fn open(&self, _: Arc<App>, asked: Asked) -> BoxFuture<'static, Result<Subscription, Answer>> {
         let script = self.clone();
         Box::pin(async move {
-            let refuses = {
-                let mut inner = script.0.lock().unwrap();
-                inner.opened += 1;
-                inner.refuses
-            };
+            let refuses = script.0.lock().unwrap().refuses;
             if let Some(why) = refuses {
                 let body = json!({ "errors": [{ "message": why }] }).to_string().into_bytes();
                 return Err(Answer { body, status: AnswerStatus::Forbidden });
@@ -88,8 +78,7 @@ impl Source for Script {
                     }
                     let cursor = format!("c{place}");
                     let data = json!({ "data": { "demandUpdates": { "kind": kind, "id": row, "cursor": cursor } } });
-                    let event = Event { id: Some(cursor.into()), body: Bytes::from(data.to_string()) };
-                    let event = Arc::new(event);
+                    let event = Arc::new(Event::new(Some(cursor.into()), data.to_string()));
                     while subscriber.send(&event) == Sent::Full {
                         subscriber.drained().await;
                     }

@@ -383,8 +383,11 @@ impl<'a> Compiler<'a> {
     fn writes(&mut self, ty: &Type) -> Result<Writes, Refusal> {
         let rules = &self.rules.writes[ty.id.0];
         let mut writes = Writes::none(ty);
-        let whole =
-            [(&rules.create, &mut writes.create, Act::Create), (&rules.delete, &mut writes.delete, Act::Delete)];
+        let whole = [
+            (&rules.create, &mut writes.create, Act::Create),
+            (&rules.delete, &mut writes.delete, Act::Delete),
+            (&rules.manage, &mut writes.manage, Act::Manage),
+        ];
         for (class, slot, act) in whole {
             if let Some(class) = class {
                 *slot = self.permitted(ty.id, class, &[act])?;

@@ -141,6 +141,7 @@ fn by_both((a, me): (&Writes, Uuid), (b, them): (&Writes, Uuid)) -> Writes {
     Writes {
         create: both(&a.create, &b.create),
         delete: both(&a.delete, &b.delete),
+        manage: both(&a.manage, &b.manage),
         fields: a.fields.iter().zip(&b.fields).map(|(a, b)| both(a, b)).collect(),
     }
 }

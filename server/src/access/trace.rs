@@ -48,6 +48,8 @@ pub enum Act {
     Write(usize),
     Create,
     Delete,
+    /// By operations of the domain.
+    Manage,
     Export,
 }
 

@@ -21,7 +21,10 @@ use super::{
     roster::{Caller, Origin, Seat},
     treat::Treatment,
 };
-use crate::catalogue::{CATALOGUE, Field, Type, TypeId};
+use crate::{
+    catalogue::{CATALOGUE, Field, Type, TypeId},
+    policy::schema::manage,
+};
 
 #[derive(Debug)]
 pub struct View {
@@ -122,11 +125,13 @@ pub struct Writes {
     pub delete: Arc<Pred>,
     /// To change a field, for each of the type's.
     pub fields: Vec<Arc<Pred>>,
+    /// By operations of the domain.
+    pub manage: Arc<Pred>,
 }
 
 impl Writes {
     pub fn none(ty: &Type) -> Self {
-        Writes { create: never(), delete: never(), fields: vec![never(); ty.fields.len()] }
+        Writes { create: never(), delete: never(), fields: vec![never(); ty.fields.len()], manage: never() }
     }
 }
 
@@ -164,6 +169,8 @@ pub struct Writable {
     pub create: BTreeSet<usize>,
     pub update: BTreeSet<usize>,
     pub delete: bool,
+    /// By operations of the domain.
+    pub manage: bool,
 }
 
 impl View {
@@ -211,7 +218,8 @@ impl ViewClass {
     pub fn whole() -> Self {
         let class = |ty: &Type| {
             let fields: BTreeSet<usize> = ty.writable().map(|(i, _)| i).collect();
-            let writable = Writable { create: creatable(ty, &fields), update: fields, delete: !ty.closed };
+            let manage = manage(ty).is_some();
+            let writable = Writable { create: creatable(ty, &fields), update: fields, delete: !ty.closed, manage };
             TypeClass { seen: (0..ty.fields.len()).collect(), guarded: None, writable }
         };
         ViewClass { types: Arc::new(CATALOGUE.types.iter().map(class).collect()), operator: true, looks: true }
@@ -229,6 +237,7 @@ impl ViewClass {
                 create: if view.writes.create.is_never() { BTreeSet::new() } else { creatable(ty, &fields) },
                 update: fields.into_iter().filter(|i| !view.writes.fields[*i].is_never()).collect(),
                 delete: seen && !view.writes.delete.is_never(),
+                manage: seen && !view.writes.manage.is_never(),
             }
         };
         let writable: Vec<Writable> = CATALOGUE.types.iter().zip(types).map(writable).collect();

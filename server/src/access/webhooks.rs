@@ -5,8 +5,8 @@ use entities::{Instant, webhook_endpoint};
 use sea_orm::{
     ActiveModelTrait,
     ActiveValue::Set,
-    ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, TransactionTrait,
-    sea_query::{Expr, ExprTrait},
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, TransactionTrait,
+    sea_query::{Expr, ExprTrait, Query},
 };
 use uuid::Uuid;
 
@@ -129,21 +129,9 @@ impl Webhooks {
     // ---- what the operator does
 
     pub async fn add(&self, row: Row, sealed: Sealed) -> Result<()> {
-        let endpoint = row.id;
-        let delivery = delivery::ActiveModel {
-            endpoint_id: Set(endpoint),
-            copying: Set(true),
-            generation: Set(0),
-            attempts: Set(0),
-            ..Default::default()
-        };
-        let insert = self.0.orm().begin().await?;
-        webhook_endpoint::Entity::insert(webhook_endpoint::ActiveModel::from(row).reset_all())
-            .exec_without_returning(&insert)
-            .await?;
-        delivery::Entity::insert(delivery).exec_without_returning(&insert).await?;
-        secret::Entity::insert(kept(endpoint, sealed)).exec_without_returning(&insert).await?;
-        Ok(insert.commit().await?)
+        let change = self.0.orm().begin().await?;
+        insert(&change, row, sealed).await?;
+        Ok(change.commit().await?)
     }
 
     /// Every endpoint that the hub made, by its key.
@@ -157,49 +145,25 @@ impl Webhooks {
         found.ok_or_else(|| Error::usage(format!("no webhook `{id}`, `entente webhook list` names them")))
     }
 
-    /// The endpoint's state as its owner sees it, set by hand: what has failed is forgotten.
     pub async fn set_status(&self, id: Uuid, status: &str, reason: Option<&str>) -> Result<()> {
-        let row = webhook_endpoint::ActiveModel {
-            status: Set(status.into()),
-            reason: Set(reason.map(Into::into)),
-            failing_since: Set(None),
-            ..Default::default()
-        };
         let change = self.0.orm().begin().await?;
-        let of = webhook_endpoint::Column::Id.eq(id);
-        webhook_endpoint::Entity::update_many().set(row).filter(of).exec(&change).await?;
-        raise(delivery::ActiveModel { ..afresh() }, id).exec(&change).await?;
+        set_status(&change, id, status, reason).await?;
         Ok(change.commit().await?)
     }
 
-    /// Goes on behind this cursor, or where the subscription begins.
     pub async fn replay(&self, id: Uuid, cursor: Option<String>) -> Result<()> {
-        let moved = delivery::ActiveModel { copying: Set(cursor.is_none()), cursor: Set(cursor), ..afresh() };
-        raise(moved, id).exec(self.0.orm()).await?;
-        Ok(())
+        move_to(self.0.orm(), id, cursor).await
     }
 
-    /// A new secret; those before it are good until then.
     pub async fn rotate(&self, id: Uuid, sealed: Sealed, until: Instant) -> Result<()> {
         let change = self.0.orm().begin().await?;
-        let ends = Condition::any().add(secret::Column::ValidUntil.is_null()).add(secret::Column::ValidUntil.gt(until));
-        secret::Entity::update_many()
-            .set(secret::ActiveModel { valid_until: Set(Some(until)), ..Default::default() })
-            .filter(secret::Column::EndpointId.eq(id))
-            .filter(ends)
-            .exec(&change)
-            .await?;
-        secret::Entity::insert(kept(id, sealed)).exec_without_returning(&change).await?;
+        renew(&change, id, sealed, until).await?;
         Ok(change.commit().await?)
     }
 
-    /// With all that is known of it.
     pub async fn remove(&self, id: Uuid) -> Result<()> {
         let change = self.0.orm().begin().await?;
-        dead_letter::Entity::delete_many().filter(dead_letter::Column::EndpointId.eq(id)).exec(&change).await?;
-        secret::Entity::delete_many().filter(secret::Column::EndpointId.eq(id)).exec(&change).await?;
-        delivery::Entity::delete_by_id(id).exec(&change).await?;
-        webhook_endpoint::Entity::delete_by_id(id).exec(&change).await?;
+        erase(&change, id).await?;
         Ok(change.commit().await?)
     }
 
@@ -290,19 +254,15 @@ impl Webhooks {
         Ok(true)
     }
 
-    /// Tells the owner how the endpoint fares, unless somebody has stopped it meanwhile.
-    pub async fn tell(&self, id: Uuid, status: &str, reason: Option<&str>, failing: Option<Instant>) -> Result<bool> {
-        let row = webhook_endpoint::ActiveModel {
-            status: Set(status.into()),
-            reason: Set(reason.map(Into::into)),
-            failing_since: Set(failing),
-            ..Default::default()
-        };
-        let tell = webhook_endpoint::Entity::update_many()
-            .set(row)
-            .filter(webhook_endpoint::Column::Id.eq(id))
-            .filter(webhook_endpoint::Column::Status.eq("active"));
-        Ok(tell.exec(self.0.orm()).await?.rows_affected == 1)
+    /// Tells the owner how the endpoint fares, unless somebody has stopped it meanwhile, or the lease is over.
+    pub async fn tell(
+        &self,
+        lease: Lease,
+        status: &str,
+        reason: Option<&str>,
+        failing: Option<Instant>,
+    ) -> Result<bool> {
+        tell(self.0.orm(), lease, status, reason, failing).await
     }
 
     /// Drops what is no longer kept: dead letters from before then, and secrets that have ended.
@@ -332,6 +292,104 @@ impl Webhooks {
         found.sort_by_key(|endpoint| endpoint.row.id);
         Ok(found)
     }
+}
+
+// ---- what is done to one endpoint, in a transaction of the one who asks
+
+pub(super) async fn insert(on: &impl ConnectionTrait, row: Row, sealed: Sealed) -> Result<()> {
+    let endpoint = row.id;
+    let delivery = delivery::ActiveModel {
+        endpoint_id: Set(endpoint),
+        copying: Set(true),
+        generation: Set(0),
+        attempts: Set(0),
+        ..Default::default()
+    };
+    let row = webhook_endpoint::ActiveModel::from(row).reset_all();
+    webhook_endpoint::Entity::insert(row).exec_without_returning(on).await?;
+    delivery::Entity::insert(delivery).exec_without_returning(on).await?;
+    secret::Entity::insert(kept(endpoint, sealed)).exec_without_returning(on).await?;
+    Ok(())
+}
+
+/// Those of an organisation.
+pub(super) async fn count(on: &impl ConnectionTrait, organisation: Uuid) -> Result<u64> {
+    let of = webhook_endpoint::Column::OrganisationId.eq(organisation);
+    Ok(webhook_endpoint::Entity::find().filter(of).count(on).await?)
+}
+
+pub(super) async fn row(on: &impl ConnectionTrait, id: Uuid) -> Result<Option<Row>> {
+    Ok(webhook_endpoint::Entity::find_by_id(id).one(on).await?)
+}
+
+/// The endpoint's state as its owner sees it, set by hand: what has failed is forgotten.
+pub(super) async fn set_status(on: &impl ConnectionTrait, id: Uuid, status: &str, reason: Option<&str>) -> Result<()> {
+    let row = webhook_endpoint::ActiveModel {
+        status: Set(status.into()),
+        reason: Set(reason.map(Into::into)),
+        failing_since: Set(None),
+        ..Default::default()
+    };
+    let of = webhook_endpoint::Column::Id.eq(id);
+    webhook_endpoint::Entity::update_many().set(row).filter(of).exec(on).await?;
+    raise(delivery::ActiveModel { ..afresh() }, id).exec(on).await?;
+    Ok(())
+}
+
+/// Goes on behind this cursor, or where the subscription begins.
+pub(super) async fn move_to(on: &impl ConnectionTrait, id: Uuid, cursor: Option<String>) -> Result<()> {
+    let moved = delivery::ActiveModel { copying: Set(cursor.is_none()), cursor: Set(cursor), ..afresh() };
+    raise(moved, id).exec(on).await?;
+    Ok(())
+}
+
+/// A new secret; those before it are good until then.
+pub(super) async fn renew(on: &impl ConnectionTrait, id: Uuid, sealed: Sealed, until: Instant) -> Result<()> {
+    let ends = Condition::any().add(secret::Column::ValidUntil.is_null()).add(secret::Column::ValidUntil.gt(until));
+    secret::Entity::update_many()
+        .set(secret::ActiveModel { valid_until: Set(Some(until)), ..Default::default() })
+        .filter(secret::Column::EndpointId.eq(id))
+        .filter(ends)
+        .exec(on)
+        .await?;
+    secret::Entity::insert(kept(id, sealed)).exec_without_returning(on).await?;
+    Ok(())
+}
+
+/// Whether it was so: only who holds the lease of an active endpoint tells.
+pub(super) async fn tell(
+    on: &impl ConnectionTrait,
+    lease: Lease,
+    status: &str,
+    reason: Option<&str>,
+    failing: Option<Instant>,
+) -> Result<bool> {
+    let row = webhook_endpoint::ActiveModel {
+        status: Set(status.into()),
+        reason: Set(reason.map(Into::into)),
+        failing_since: Set(failing),
+        ..Default::default()
+    };
+    let mut held = Query::select();
+    held.column(delivery::Column::EndpointId)
+        .from(delivery::Entity)
+        .and_where(delivery::Column::EndpointId.eq(lease.endpoint))
+        .and_where(delivery::Column::LeaseHolder.eq(lease.holder))
+        .and_where(delivery::Column::Generation.eq(lease.generation));
+    let tell = webhook_endpoint::Entity::update_many()
+        .set(row)
+        .filter(webhook_endpoint::Column::Id.in_subquery(held))
+        .filter(webhook_endpoint::Column::Status.eq("active"));
+    Ok(tell.exec(on).await?.rows_affected == 1)
+}
+
+/// With all that is known of it.
+pub(super) async fn erase(on: &impl ConnectionTrait, id: Uuid) -> Result<()> {
+    dead_letter::Entity::delete_many().filter(dead_letter::Column::EndpointId.eq(id)).exec(on).await?;
+    secret::Entity::delete_many().filter(secret::Column::EndpointId.eq(id)).exec(on).await?;
+    delivery::Entity::delete_by_id(id).exec(on).await?;
+    webhook_endpoint::Entity::delete_by_id(id).exec(on).await?;
+    Ok(())
 }
 
 fn kept(endpoint: Uuid, sealed: Sealed) -> secret::ActiveModel {

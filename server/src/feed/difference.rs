@@ -312,7 +312,7 @@ impl Desk {
     ) -> Step {
         let cursor = after.seal(&self.subject, &self.codec);
         let body = watch.write(&Told { cursor: &cursor, ..told }, node, &self.codec);
-        let event = Event { id: Some(cursor.into()), body: body.into() };
+        let event = Event::new(Some(cursor.into()), body);
         Step { event: Arc::new(event), rows: rows.into(), after }
     }
 

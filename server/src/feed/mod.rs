@@ -5,6 +5,7 @@ mod copy;
 mod difference;
 mod group;
 mod member;
+mod now;
 mod subscription;
 
 use std::{
@@ -17,6 +18,7 @@ use futures_util::future::BoxFuture;
 use sha2::{Digest, Sha256};
 use tokio::time;
 
+pub use now::now;
 pub use subscription::{Bounds, End, Event, Sent, Subscriber, Subscription, subscription};
 
 use self::{

@@ -6,6 +6,7 @@ use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
+    time::Instant,
 };
 
 use axum::body::Bytes;
@@ -20,6 +21,14 @@ pub struct Event {
     pub id: Option<Box<str>>,
     /// A whole GraphQL response, `{"data":{…}}`.
     pub body: Bytes,
+    /// When it was found to be so.
+    pub made: Instant,
+}
+
+impl Event {
+    pub fn new(id: Option<Box<str>>, body: impl Into<Bytes>) -> Self {
+        Event { id, body: body.into(), made: Instant::now() }
+    }
 }
 
 /// Why nothing more comes.
@@ -275,7 +284,7 @@ mod tests {
     const BOUNDS: Bounds = Bounds { messages: 3, bytes: 100, total: usize::MAX };
 
     fn event(body: &'static str) -> Arc<Event> {
-        Arc::new(Event { id: None, body: Bytes::from_static(body.as_bytes()) })
+        Arc::new(Event::new(None, body))
     }
 
     async fn take(subscription: &mut Subscription, bytes: usize) -> (Vec<Bytes>, Option<End>) {

@@ -10,6 +10,7 @@ use crate::{
         select::Bucket,
     },
     catalogue::{CATALOGUE, Field, List, Type, TypeId, camel, pascal, screaming},
+    policy::schema::WEBHOOK,
 };
 
 /// A field that a class of views shows.
@@ -176,6 +177,33 @@ pub enum Doing {
     Delete,
     /// Opens a hidden field, and makes the look that says so.
     Open,
+    /// Does something with a webhook of one's own.
+    Hook(Hook),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hook {
+    Add,
+    Rotate,
+    Pause,
+    Resume,
+    Replay,
+    Remove,
+}
+
+impl Hook {
+    const ALL: [Hook; 6] = [Hook::Add, Hook::Rotate, Hook::Pause, Hook::Resume, Hook::Replay, Hook::Remove];
+
+    fn name(self) -> &'static str {
+        match self {
+            Hook::Add => "addWebhook",
+            Hook::Rotate => "rotateWebhookSecret",
+            Hook::Pause => "pauseWebhook",
+            Hook::Resume => "resumeWebhook",
+            Hook::Replay => "replayWebhook",
+            Hook::Remove => "removeWebhook",
+        }
+    }
 }
 
 impl Mutation {
@@ -186,6 +214,7 @@ impl Mutation {
             Doing::Update => "update",
             Doing::Delete => "delete",
             Doing::Open => return camel("break_glass"),
+            Doing::Hook(hook) => return hook.name().into(),
         };
         format!("{word}{}", self.ty.name)
     }
@@ -201,7 +230,7 @@ impl Mutation {
         let fields = match self.doing {
             Doing::Create => writable.create.clone(),
             Doing::Update => writable.update.clone(),
-            Doing::Delete | Doing::Open => Default::default(),
+            Doing::Delete | Doing::Open | Doing::Hook(_) => Default::default(),
         };
         fields.into_iter().map(move |i| (i, &self.ty.fields[i]))
     }
@@ -217,7 +246,8 @@ pub fn mutations(class: &ViewClass) -> impl Iterator<Item = Mutation> {
             (Doing::Delete, writable.delete),
         ];
         let all = all.into_iter().chain([(Doing::Open, ty.name == LOOK && class.looks && class.sees_type(ty.id))]);
-        all.filter(|(_, may)| *may).map(move |(doing, _)| Mutation { ty, doing })
+        let hooks = Hook::ALL.map(|hook| (Doing::Hook(hook), ty.name == WEBHOOK && writable.manage));
+        all.chain(hooks).filter(|(_, may)| *may).map(move |(doing, _)| Mutation { ty, doing })
     })
 }
 

@@ -93,7 +93,7 @@ impl Stream {
             end = poll_fn(|context| self.subscription.poll_take(context, &mut events, BATCH)) => end,
             () = time::sleep(self.beat) => return Some(Bytes::from_static(SIGN)),
         };
-        for Event { id, body } in events.iter().map(|event| &**event) {
+        for Event { id, body, .. } in events.iter().map(|event| &**event) {
             write(&mut text, id.as_deref(), body);
         }
         if let Some(end) = end {

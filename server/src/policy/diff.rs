@@ -213,7 +213,7 @@ fn differ(old: &TypeView, new: &TypeView) -> bool {
 }
 
 fn depends(view: &TypeView) -> bool {
-    let writes = [&view.writes.create, &view.writes.delete].into_iter().chain(&view.writes.fields);
+    let writes = [&view.writes.create, &view.writes.delete, &view.writes.manage].into_iter().chain(&view.writes.fields);
     let levels = view.fields.iter().flat_map(|f| &f.levels).map(|(p, _)| p);
     let summed = view.guard.iter().map(|guard| guard.row());
     writes.chain(levels).chain(summed).chain([&view.row]).any(|p| is_personal(p))

@@ -79,11 +79,13 @@ pub struct Writes {
     pub delete: Option<FieldClass>,
     /// By field, to change it.
     pub fields: Vec<FieldClass>,
+    /// By operations of the domain.
+    pub manage: Option<FieldClass>,
 }
 
 impl Writes {
     pub fn all(&self) -> impl Iterator<Item = &FieldClass> {
-        self.create.iter().chain(&self.delete).chain(&self.fields)
+        self.create.iter().chain(&self.delete).chain(&self.fields).chain(&self.manage)
     }
 }
 
@@ -263,13 +265,17 @@ impl<'a> Sorted<'a> {
     }
 
     fn writes(&self) -> Vec<Writes> {
-        let of = |ty: &Type| match ty.closed {
-            true => Writes::default(),
-            false => Writes {
-                create: Some(self.class(ty, schema::create(ty), Vec::new())),
-                delete: Some(self.class(ty, schema::delete(ty), Vec::new())),
-                fields: self.fields(ty, ty.writable(), schema::write),
-            },
+        let of = |ty: &Type| {
+            let manage = schema::manage(ty).map(|action| self.class(ty, action, Vec::new()));
+            match ty.closed {
+                true => Writes { manage, ..Writes::default() },
+                false => Writes {
+                    create: Some(self.class(ty, schema::create(ty), Vec::new())),
+                    delete: Some(self.class(ty, schema::delete(ty), Vec::new())),
+                    fields: self.fields(ty, ty.writable(), schema::write),
+                    manage,
+                },
+            }
         };
         CATALOGUE.types.iter().map(of).collect()
     }

@@ -44,6 +44,10 @@ pub const SCOPES: &[(&str, &str, &str)] = &[
 /// To take rows of a type along, as a file. Which fields are in it, reading decides.
 pub const EXPORT: &str = "export";
 
+/// Types that are closed to mutations of the catalogue's, and have some of their own.
+const MANAGED: &[&str] = &[WEBHOOK];
+pub const WEBHOOK: &str = "WebhookEndpoint";
+
 pub fn action(ty: &Type, field: &Field) -> String {
     format!("{}.{}", ty.name, field.name)
 }
@@ -60,6 +64,11 @@ pub fn create(ty: &Type) -> String {
 
 pub fn delete(ty: &Type) -> String {
     format!("{}:delete", ty.name)
+}
+
+/// To do what the hub has operations for with rows that no mutation of the catalogue's writes.
+pub fn manage(ty: &Type) -> Option<String> {
+    MANAGED.contains(&ty.name).then(|| format!("{}:manage", ty.name))
 }
 
 /// The attributes of a type that conditions can read. JSON and keys that point at no entity have no
@@ -197,6 +206,15 @@ fn with(catalogue: &Catalogue, kept: &dyn Fn(&str) -> bool) -> String {
         }
         for (_, field) in ty.writable() {
             line(format!("action \"{}\" in [\"{}:write\"] {on}", write(ty, field), ty.name));
+        }
+    }
+    line("\n// ---- operations of the domain, each on rows of its own type".into());
+    for ty in &catalogue.types {
+        if let Some(action) = manage(ty) {
+            line(format!(
+                "action \"{action}\" in [\"write\"] appliesTo {{ principal: [{ASKER}], resource: [{}], context: Now }};",
+                ty.name
+            ));
         }
     }
     let all: Vec<&str> = catalogue.types.iter().map(|ty| ty.name).collect();

@@ -14,7 +14,7 @@ use reqwest::{
     header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
     redirect::Policy,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
     address::Allowed,
@@ -41,6 +41,10 @@ pub enum Outcome {
         retry_after: Option<Instant>,
     },
 }
+
+/// The right to ask a host.
+#[derive(Debug)]
+pub struct Turn(#[expect(dead_code, reason = "held, and given back")] OwnedSemaphorePermit);
 
 pub struct Client {
     http: reqwest::Client,
@@ -70,32 +74,36 @@ impl Client {
         Ok(Client { http, allowed, response_bytes, per_host, hosts: Mutex::default() })
     }
 
-    /// Waits for its turn at the host, which may take long; then asks for the time and the signatures, and sends
-    /// nothing if there are none.
+    /// Waits for its turn at the host, which may take long.
+    pub async fn turn(&self, url: &str) -> Result<Turn> {
+        let host = self.allowed.url(url).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
+        let turn = self.turns(&host).acquire_owned().await;
+        turn.map(Turn).map_err(|_| Error::internal("a webhook's turn is gone"))
+    }
+
+    /// Sends, in its turn.
     pub async fn post(
         &self,
+        _turn: &Turn,
         url: &str,
         message: &Message,
-        signed: impl FnOnce() -> Result<Option<(Instant, String)>>,
-    ) -> Result<Option<Outcome>> {
+        (at, signatures): (Instant, String),
+    ) -> Result<Outcome> {
         let url = match self.allowed.url(url) {
             Ok(url) => url,
             // the settings have changed since it was added
-            Err(error) => return Ok(Some(Outcome::Failed { why: error.to_string(), retry_after: None })),
+            Err(error) => return Ok(Outcome::Failed { why: error.to_string(), retry_after: None }),
         };
-        let turns = self.turns(url.host_str().unwrap_or_default());
-        let _turn = turns.acquire().await.map_err(|_| Error::internal("a webhook's turn is gone"))?;
-        let Some((at, signatures)) = signed()? else { return Ok(None) };
         let headers = headers(message, at, &signatures)?;
         let sent = self.http.post(url).headers(headers).body(message.body.clone()).send().await;
-        Ok(Some(match sent {
+        Ok(match sent {
             Ok(response) => {
                 let outcome = judged(&response, at);
                 self.drain(response).await;
                 outcome
             }
             Err(error) => Outcome::Failed { why: sentence(&error), retry_after: None },
-        }))
+        })
     }
 
     fn turns(&self, host: &str) -> Arc<Semaphore> {

@@ -96,6 +96,7 @@ impl Keeper {
             same && !working.task.is_finished()
         });
         let until = after(now, settings.timeout + SPARE);
+        let mut failed = Ok(());
         for endpoint in active {
             let lease = self.lease_of(&endpoint);
             let (held_by, held_until) = (endpoint.delivery.lease_holder, endpoint.delivery.lease_until);
@@ -110,20 +111,29 @@ impl Keeper {
                 self.workers.remove(&lease.endpoint);
                 continue;
             }
-            if !self.webhooks.claim(lease, now, until).await? {
+            // one that was removed this moment holds up no other
+            if let Err(error) = self.take(lease, now, until).await {
                 self.workers.remove(&lease.endpoint);
-                continue;
-            }
-            match self.workers.get(&lease.endpoint) {
-                Some(working) => {
-                    if let Some(told) = &working.until {
-                        told.send_replace(until);
-                    }
-                }
-                None => self.start(lease, until).await?,
+                failed = Err(error);
             }
         }
-        Ok(())
+        failed
+    }
+
+    async fn take(&mut self, lease: Lease, now: Instant, until: Instant) -> Result<()> {
+        if !self.webhooks.claim(lease, now, until).await? {
+            self.workers.remove(&lease.endpoint);
+            return Ok(());
+        }
+        match self.workers.get(&lease.endpoint).map(|working| &working.until) {
+            Some(told) => {
+                if let Some(told) = told {
+                    told.send_replace(until);
+                }
+                Ok(())
+            }
+            None => self.start(lease, until).await,
+        }
     }
 
     fn lease_of(&self, endpoint: &Endpoint) -> Lease {

@@ -102,7 +102,6 @@ impl Told {
 
 #[cfg(test)]
 mod tests {
-    use axum::body::Bytes;
     use serde_json::json;
 
     use super::*;
@@ -111,7 +110,7 @@ mod tests {
         let data = json!({ "data": { "demandUpdates": {
             "kind": "CHANGED", "c": cursor, "id": "r1", "occurredAt": "2026-06-15T10:00:00Z", "node": { "note": note },
         } } });
-        Told::read(&feed::Event { id: Some(cursor.into()), body: Bytes::from(data.to_string()) }).expect("an event")
+        Told::read(&feed::Event::new(Some(cursor.into()), data.to_string())).expect("an event")
     }
 
     #[test]
@@ -160,10 +159,7 @@ mod tests {
     #[test]
     fn what_is_no_event_is_refused() {
         for body in ["", "{}", r#"{"data":null}"#, r#"{"data":{"changes":null}}"#] {
-            assert!(
-                Told::read(&feed::Event { id: None, body: Bytes::from_static(body.as_bytes()) }).is_err(),
-                "{body}"
-            );
+            assert!(Told::read(&feed::Event::new(None, body)).is_err(), "{body}");
         }
     }
 }

@@ -12,6 +12,7 @@ mod document;
 mod keeper;
 mod message;
 mod operator;
+mod owner;
 mod schedule;
 mod secret;
 mod worker;
@@ -20,11 +21,11 @@ use std::sync::Arc;
 
 use entities::Instant;
 use serde_json::{Map, json};
-use uuid::Uuid;
 
 pub use self::{
     keeper::keep,
     operator::{add, pause, redeliver, remove, replay, resume, rotate},
+    owner::{Done, Wish, act},
 };
 use crate::{
     access::{Caller, Origin, Seat, webhooks::Row},
@@ -49,27 +50,29 @@ fn request(document: &str) -> Request {
     Request { query: document.to_owned(), operation_name: None, variables: Map::new(), method_get: false }
 }
 
-/// Notes in the access log what is about to be done with an endpoint.
-async fn note(app: &App, organisation: Uuid, endpoint: Uuid, fields: &[&str], reason: String) -> Result<()> {
-    if !app.config.audit.enabled {
-        return Ok(());
-    }
-    let line = Line {
+/// What the access log says of an endpoint, if it is kept.
+fn line(app: &App, row: &Row, fields: &[&str], reason: String) -> Option<Line> {
+    app.config.audit.enabled.then(|| Line {
         id: app.clock.id(),
         at: app.clock.now().0,
         principal: None,
-        organisation: Some(organisation),
+        organisation: Some(row.organisation_id),
         on_behalf_of: None,
         action: "write".into(),
         object_type: "WebhookEndpoint".into(),
-        object_id: Some(endpoint),
+        object_id: Some(row.id),
         fields: Some(json!(fields)),
         rows: Some(1),
         decision: "allow".into(),
         policy_version: format!("{:016x}", app.gate.rules().version),
         agreement: None,
         reason: Some(reason),
-    };
+    })
+}
+
+/// Notes in the access log what is about to be done with an endpoint.
+async fn note(app: &App, row: &Row, fields: &[&str], reason: String) -> Result<()> {
+    let Some(line) = line(app, row, fields, reason) else { return Ok(()) };
     let mut load = app.db.load().await?;
     audit::append(&mut load, vec![line]).await?;
     load.commit().await

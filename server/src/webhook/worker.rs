@@ -8,9 +8,10 @@ use tokio::{sync::watch, time};
 
 use super::{
     caller,
-    client::{Client, Outcome},
+    client::{Client, Outcome, Turn},
+    line,
     message::{Message, Told},
-    note, request,
+    request,
     schedule::{self, after},
     secret::{Secret, signatures},
 };
@@ -18,14 +19,17 @@ use crate::{
     access::webhooks::{DeadLetter, Delivery, Endpoint, Lease, Row, Webhooks},
     app::App,
     error::{Error, Result},
-    feed::{Asked, End, Event, Subscription},
+    feed::{Asked, Bounds, End, Event, Subscription},
     graphql::{Answer, AnswerStatus},
 };
 
 /// How often a wait looks at the clock, which may be moved.
 const GLANCE: Duration = Duration::from_millis(250);
-/// How old an event may become here: behind a slow receiver they are asked for anew, since rights may have moved.
+/// How old an event may become until it is sent: behind a slow receiver, or a host at which many wait, they are asked for
+/// anew, since rights may have moved.
 const FRESH: Duration = Duration::from_secs(2);
+/// Events that are asked for ahead of the one that is sent: what is not taken in time is asked for again.
+const AHEAD: usize = 8;
 /// How often the cursor is noted when there is nothing to tell.
 const NOTED: Duration = Duration::from_secs(300);
 /// Before the feed or the database is asked again after it has failed.
@@ -41,6 +45,8 @@ pub struct Worker {
     /// The end of the lease, which the keeper moves.
     until: watch::Receiver<Instant>,
     noted: time::Instant,
+    /// At the receiver's host, kept while an event that grew old in waiting for it is asked for anew.
+    turn: Option<Turn>,
 }
 
 /// What to do when an event is dealt with.
@@ -72,6 +78,7 @@ impl Worker {
             lease,
             until,
             noted: time::Instant::now(),
+            turn: None,
         }
     }
 
@@ -102,7 +109,8 @@ impl Worker {
             return Ok(Next::Again);
         };
         let (request, last_event) = (request(&self.row.document), self.at.cursor.clone());
-        let asked = Asked { caller: caller(&self.row), request, last_event, bounds: None };
+        let bounds = Bounds { messages: AHEAD, ..Bounds::from(&self.app.config.streams) };
+        let asked = Asked { caller: caller(&self.row), request, last_event, bounds: Some(bounds) };
         match source.open(self.app.clone(), asked).await {
             Ok(subscription) => self.follow(subscription).await,
             Err(answer) => self.refused(&answer).await,
@@ -115,12 +123,17 @@ impl Worker {
         loop {
             let mut until = self.until.clone();
             let end = tokio::select! {
-                end = poll_fn(|context| subscription.poll_take(context, &mut events, usize::MAX)) => end,
+                // one at a time: what waits counts as not taken
+                end = poll_fn(|context| subscription.poll_take(context, &mut events, 1)) => end,
                 () = async { while until.changed().await.is_ok() {} } => return Ok(Next::End),
+                // others wait for the turn
+                () = time::sleep(FRESH), if self.turn.is_some() => {
+                    self.turn = None;
+                    continue;
+                }
             };
-            let taken = time::Instant::now();
             for event in events.drain(..) {
-                if taken.elapsed() > FRESH {
+                if event.made.elapsed() > FRESH {
                     return Ok(Next::Again);
                 }
                 if self.is_over() {
@@ -159,7 +172,8 @@ impl Worker {
             return self.advance(to).await;
         }
         let message = told.message(self.row.id, self.at.cursor.as_deref(), ordinal)?;
-        match self.send(&message).await? {
+        let Some(outcome) = self.send(&message, event.made).await? else { return Ok(Next::Again) };
+        match outcome {
             Outcome::Accepted => {
                 let copying = match told.kind() {
                     "GAP" => true,
@@ -179,27 +193,30 @@ impl Worker {
         }
     }
 
-    async fn send(&self, message: &Message) -> Result<Outcome> {
-        loop {
-            let now = self.app.clock.now();
-            let mut secrets = Vec::new();
-            for sealed in self.webhooks.secrets(self.row.id, now).await? {
-                secrets.push(Secret::open(&sealed.bytes, &self.app.keys.seal, self.row.id)?);
+    /// `None`: the event has grown old meanwhile, and may not be told any more.
+    async fn send(&mut self, message: &Message, made: std::time::Instant) -> Result<Option<Outcome>> {
+        let turn = match self.turn.take() {
+            Some(turn) => turn,
+            None => self.client.turn(&self.row.url).await?,
+        };
+        // nobody else may take the endpoint while a request is on its way
+        while *self.until.borrow() <= after(self.app.clock.now(), self.app.config.webhooks.timeout) {
+            if self.is_over() {
+                return Err(Error::unavailable("the hub stops"));
             }
-            let signed = || {
-                let now = self.app.clock.now();
-                // nobody else may take the endpoint while a request is on its way
-                if *self.until.borrow() <= after(now, self.app.config.webhooks.timeout) {
-                    return Ok(None);
-                }
-                Ok(Some((now, signatures(&secrets, &message.id, now, &message.body)?)))
-            };
-            match self.client.post(&self.row.url, message, signed).await? {
-                Some(outcome) => return Ok(outcome),
-                None if self.is_over() => return Err(Error::unavailable("the hub stops")),
-                None => time::sleep(GLANCE).await,
-            }
+            time::sleep(GLANCE).await;
         }
+        let mut secrets = Vec::new();
+        for sealed in self.webhooks.secrets(self.row.id, self.app.clock.now()).await? {
+            secrets.push(Secret::open(&sealed.bytes, &self.app.keys.seal, self.row.id)?);
+        }
+        if made.elapsed() > FRESH {
+            self.turn = Some(turn);
+            return Ok(None);
+        }
+        let now = self.app.clock.now();
+        let signed = (now, signatures(&secrets, &message.id, now, &message.body)?);
+        self.client.post(&turn, &self.row.url, message, signed).await.map(Some)
     }
 
     async fn accepted(&mut self, to: Delivery) -> Result<Next> {
@@ -282,11 +299,19 @@ impl Worker {
         Ok(Next::Again)
     }
 
-    /// The feed does not open: the seat has lost its right, or the document asks for what it may not see. Or the
-    /// database is down, which is nobody's fault.
+    /// The feed does not open: the seat has lost its right, or the document asks for what it may not see. Or its budget
+    /// is spent for the moment, or the database is down, which is nobody's fault.
     async fn refused(&mut self, answer: &Answer) -> Result<Next> {
+        self.turn = None;
         let body: serde_json::Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         let why = body["errors"][0]["message"].as_str().unwrap_or("the feed does not open").to_owned();
+        if let AnswerStatus::TooMany { retry_after } = answer.status {
+            let until = after(self.app.clock.now(), u32::try_from(retry_after).unwrap_or(u32::MAX));
+            while self.app.clock.now() < until && !self.is_over() {
+                time::sleep(GLANCE).await;
+            }
+            return Ok(Next::Again);
+        }
         if matches!(answer.status, AnswerStatus::Internal | AnswerStatus::Unavailable | AnswerStatus::Unlogged) {
             return Err(Error::unavailable(why));
         }
@@ -300,14 +325,13 @@ impl Worker {
     }
 
     async fn stop(&mut self, status: &str, why: &str) -> Result<Next> {
-        let reason = format!("{status} by the hub: {why}");
-        note(&self.app, self.row.organisation_id, self.row.id, &["status", "reason"], reason).await?;
-        self.tell(status, Some(why), self.row.failing_since).await?;
+        let line = line(&self.app, &self.row, &["status", "reason"], format!("{status} by the hub: {why}"));
+        self.app.gate.stop_webhook(self.lease, status, why, self.row.failing_since, line).await?;
         Ok(Next::End)
     }
 
     async fn tell(&mut self, status: &str, reason: Option<&str>, failing_since: Option<Instant>) -> Result<()> {
-        if self.webhooks.tell(self.row.id, status, reason, failing_since).await? {
+        if self.webhooks.tell(self.lease, status, reason, failing_since).await? {
             self.row.failing_since = failing_since;
             self.row.reason = reason.map(Into::into);
         }

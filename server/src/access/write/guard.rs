@@ -87,6 +87,20 @@ impl Guard<'_> {
         }
     }
 
+    /// The row, if it is seen, and operations of the domain may be done with it.
+    pub async fn manage(&self, row: Option<Vec<Value>>) -> Result<Vec<Value>> {
+        let missing = || Error::not_found(format!("there is no such {} that you can see", self.ty.name));
+        let row = row.ok_or_else(missing)?;
+        let permits = [(None, self.view.of(self.ty.id).writes.manage.clone())];
+        match self.judge(&row, &[], &permits).await? {
+            Verdict::Allowed => Ok(row),
+            Verdict::Unseen => Err(missing()),
+            Verdict::Hidden(_) | Verdict::Refused(_) => {
+                Err(Error::forbidden(format!("this {} is not yours to manage", self.ty.name)))
+            }
+        }
+    }
+
     /// The row, if it may be written.
     async fn before(
         &self,

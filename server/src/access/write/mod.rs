@@ -1,12 +1,13 @@
 //! Writing: part 7 of the view. One transaction holds the row, its event and its line in the access log. The
 //! row must be one that the writer sees, and the write permitted, both before and after: what is found to be
-//! wrong afterwards was never there. Operations of the domain (publish, commit, sign) will stand beside this
-//! file and end in the same guard.
+//! wrong afterwards was never there. Operations of the domain (`webhook`; publish, commit, sign will be) stand beside
+//! this file and end in the same guard.
 
 mod guard;
 mod once;
 mod outdated;
 mod tx;
+pub mod webhook;
 
 use entities::{Instant, meta::Filled};
 use tokio::sync::OwnedMutexGuard;
@@ -17,6 +18,7 @@ pub use outdated::drop_lines;
 
 use self::{
     guard::Guard,
+    once::Once,
     tx::{Lock, Tx},
 };
 use super::{Gate, roster::Caller, view::View};
@@ -61,10 +63,8 @@ const ATTEMPTS: usize = 3;
 impl Gate {
     /// Writes, and gives the key of the row. `None`: the view is no longer the caller's, ask with a fresh one.
     pub async fn write(&self, audit: &Audit, caller: &Caller, view: &View, write: &Write) -> Result<Option<Uuid>> {
-        if write.once.is_some()
-            && let Err(error) = self.keys.forget(&self.db, self.now()).await
-        {
-            tracing::error!("old keys of writes are kept for another hour: {error}");
+        if write.once.is_some() {
+            self.forget_keys().await;
         }
         for _ in 1..ATTEMPTS {
             match self.attempt(audit, caller, view, write).await {
@@ -73,6 +73,12 @@ impl Gate {
             }
         }
         self.attempt(audit, caller, view, write).await
+    }
+
+    async fn forget_keys(&self) {
+        if let Err(error) = self.keys.forget(&self.db, self.now()).await {
+            tracing::error!("old keys of writes are kept for another hour: {error}");
+        }
     }
 
     /// For a write of what views are compiled from. Each makes the views of the others stale, who would begin again and
@@ -102,7 +108,7 @@ impl Gate {
             Change::Create(_) => self.new_id(),
             Change::Update(key, _) | Change::Delete(key) => *key,
         };
-        if let Some(done) = once::claim(&tx, caller, write, key, now).await? {
+        if let Some(done) = once::claim(&tx, caller, Once::of(write), key, now).await? {
             return Ok(Some(done));
         }
         tx.act(caller.into(), now).await?;

@@ -44,14 +44,31 @@ impl Keys {
     }
 }
 
+/// The name of a write, and what it stands for.
+pub(super) struct Once<'a> {
+    pub key: &'a str,
+    pub digest: String,
+}
+
+impl<'a> Once<'a> {
+    pub fn of(write: &'a Write) -> Option<Self> {
+        write.once.as_deref().map(|key| Once { key, digest: digest(write) })
+    }
+}
+
 /// Takes the key of the write, if it has one. `Some`: it was done before, to this row.
-pub(super) async fn claim(tx: &Tx, caller: &Caller, write: &Write, row: Uuid, now: Instant) -> Result<Option<Uuid>> {
-    let Some(key) = &write.once else { return Ok(None) };
-    let (who, digest) = (who(caller), digest(write));
+pub(super) async fn claim(
+    tx: &Tx,
+    caller: &Caller,
+    once: Option<Once<'_>>,
+    row: Uuid,
+    now: Instant,
+) -> Result<Option<Uuid>> {
+    let Some(Once { key, digest }) = once else { return Ok(None) };
+    let who = who(caller);
     let mut query = Query::insert();
     query.into_table(Alias::new(TABLE)).columns(["caller", "key", "digest", "object_id", "at"].map(Alias::new));
-    let values: [sea_orm::Value; 5] =
-        [who.clone().into(), key.clone().into(), digest.clone().into(), row.into(), now.0.into()];
+    let values: [sea_orm::Value; 5] = [who.clone().into(), key.into(), digest.clone().into(), row.into(), now.0.into()];
     query.values(values.map(Expr::value)).map_err(|e| Error::internal(e.to_string()))?;
     // whoever comes second waits here until the first one has ended
     query.on_conflict(OnConflict::columns(["caller", "key"].map(Alias::new)).do_nothing().to_owned());
@@ -60,7 +77,7 @@ pub(super) async fn claim(tx: &Tx, caller: &Caller, write: &Write, row: Uuid, no
     }
     let mut query = Query::select();
     query.columns(["digest", "object_id"].map(Alias::new)).from(Alias::new(TABLE));
-    query.and_where(Expr::col(Alias::new("caller")).eq(who)).and_where(Expr::col(Alias::new("key")).eq(key.clone()));
+    query.and_where(Expr::col(Alias::new("caller")).eq(who)).and_where(Expr::col(Alias::new("key")).eq(key));
     let before = tx.inner().query_one(&query).await?.ok_or_else(|| Error::internal("a key is taken and not there"))?;
     if before.try_get_by_index::<String>(0)? != digest {
         return Err(Error::Conflict(format!(
@@ -91,5 +108,9 @@ fn digest(write: &Write) -> String {
         write.change.values().iter().map(|(field, value)| format!("{} {value:?}", ty.fields[*field].name)).collect();
     values.sort();
     let text = format!("{} {what} {:?} {}", ty.name, write.seen, values.join("\n"));
+    digested(&text)
+}
+
+pub(super) fn digested(text: &str) -> String {
     Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
 }

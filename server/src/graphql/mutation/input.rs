@@ -67,7 +67,7 @@ pub fn read(
         }
         Doing::Update => Change::Update(id.ok_or_else(|| missing("id"))?, values),
         Doing::Delete => Change::Delete(id.ok_or_else(|| missing("id"))?),
-        Doing::Open => return Err(Error::internal("a look is no write of the catalogue's")),
+        Doing::Open | Doing::Hook(_) => return Err(Error::internal("this is no write of the catalogue's")),
     };
     if doing != Doing::Create && ty.version().is_some() && seen.is_none() {
         return Err(missing("rowVersion"));
@@ -91,7 +91,7 @@ fn key(ty: TypeId, place: String, node: &Node, codec: &Codec) -> Result<uuid::Uu
     }
 }
 
-fn key_of(node: &Node) -> Result<Option<String>> {
+pub fn key_of(node: &Node) -> Result<Option<String>> {
     match node.json() {
         Json::Null => Ok(None),
         Json::String(text) if !text.is_empty() && text.len() <= KEY && !text.contains('\0') => Ok(Some(text)),

@@ -5,6 +5,7 @@
 mod glass;
 mod input;
 mod schema;
+mod webhook;
 
 use std::sync::Arc;
 
@@ -29,6 +30,7 @@ use crate::{
     app::App,
     catalogue::TypeId,
     error::{Code, Error, Result},
+    webhook::Wish,
 };
 
 pub use schema::{ROOT, schema};
@@ -51,11 +53,41 @@ struct Ready {
     plan: Plan,
     /// The plan's input that is the row's key.
     row: usize,
+    /// The keys of the payload under which a secret is told.
+    secrets: Vec<String>,
 }
 
 enum Change {
     Write(Write),
     Look(glass::Asked),
+    Hook(webhook::Asked),
+}
+
+/// What a write has brought about.
+struct Done {
+    row: Uuid,
+    /// Told to the one who asked, this once.
+    secret: Option<String>,
+}
+
+impl From<Uuid> for Done {
+    fn from(row: Uuid) -> Self {
+        Done { row, secret: None }
+    }
+}
+
+impl Ready {
+    /// Puts what only the write could tell where the payload asks for it.
+    fn tell(&mut self, done: &Done) {
+        self.plan.inputs[self.row] = Input::Ready(Arg::Ids(vec![done.row]));
+        let parts = self.plan.roots.iter_mut().filter_map(|(_, root)| match root {
+            Root::Parts(parts) => Some(parts),
+            _ => None,
+        });
+        for (_, part) in parts.flatten().filter(|(key, _)| self.secrets.contains(key)) {
+            *part = Root::Ready(done.secret.as_deref().map_or_else(|| b"null".to_vec(), json::text));
+        }
+    }
 }
 
 pub async fn answer(
@@ -85,11 +117,14 @@ pub async fn answer(
             continue;
         };
         match asked.write(&mut ready, key, wanted).await {
-            Ok(row) => {
+            Ok(done) => {
                 written = true;
-                match asked.read_back(&mut ready, key, wanted, row).await {
+                match asked.read_back(&mut ready, key, wanted, &done).await {
                     Ok(answered) => out.answered(&answered),
-                    Err(cause) => out.unread(key, wanted, &ready.plan, &codec.id(ready.ty, row), &cause),
+                    Err(cause) => {
+                        ready.tell(&done);
+                        out.unread(key, wanted, &ready.plan, &codec.id(ready.ty, done.row), &cause);
+                    }
                 }
             }
             // as long as nothing is written, who asks is answered as for a query
@@ -119,13 +154,15 @@ impl<'a> Asked<'a> {
         let given = wanted.field.get_argument("input").map(|value| &value.node);
         let change = match mutation.doing {
             Doing::Open => Change::Look(glass::read(&view.class, given, self.variables, self.codec)?),
+            Doing::Hook(hook) => Change::Hook(webhook::read(mutation, hook, given, self.variables, self.codec)?),
             _ => Change::Write(input::read(mutation, &view.class, given, self.variables, self.codec)?),
         };
-        let (plan, row) = self.plan(&view, mutation, &change, key, wanted)?;
-        Ok(Ready { ty: mutation.ty.id, change, plan, row, view })
+        let (plan, row, secrets) = self.plan(&view, mutation, &change, key, wanted)?;
+        Ok(Ready { ty: mutation.ty.id, change, plan, row, secrets, view })
     }
 
-    /// What is shown of the row when it is written, and which of the plan's inputs says which one it is.
+    /// What is shown of the row when it is written, which of the plan's inputs says which one it is, and where a secret is
+    /// told.
     fn plan(
         self,
         view: &View,
@@ -133,17 +170,24 @@ impl<'a> Asked<'a> {
         change: &Change,
         key: &str,
         wanted: &Wanted<'_>,
-    ) -> Result<(Plan, usize)> {
+    ) -> Result<(Plan, usize, Vec<String>)> {
         let Mutation { ty, doing } = mutation;
         let mut compiler = self.compiler(view);
         let payload = mutation.part("Payload");
         let row = compiler.input(Input::Ready(Arg::Ids(Vec::new())));
-        let (mut parts, mut cost) = (Vec::new(), 1usize);
+        let (mut parts, mut secrets, mut cost) = (Vec::new(), Vec::new(), 1usize);
         for (key, wanted) in &compiler.collect(&wanted.inner, &payload, &[])? {
             let root = match (wanted.field.name.node.as_str(), change) {
                 ("__typename", _) => Root::Ready(json::text(&payload)),
                 ("id", Change::Write(Write { change: write::Change::Delete(row), .. })) => {
                     Root::Ready(json::text(&self.codec.id(ty.id, *row)))
+                }
+                ("id", Change::Hook(webhook::Asked { wish: Wish::Remove(row), .. })) => {
+                    Root::Ready(json::text(&self.codec.id(ty.id, *row)))
+                }
+                ("secret", Change::Hook(_)) => {
+                    secrets.push(key.clone());
+                    Root::Ready(b"null".to_vec())
                 }
                 (name, _) if doing != Doing::Delete && name == ty.singular() => {
                     let (step, object, price) = compiler.by_key(ty, row, &wanted.inner, 1)?;
@@ -154,35 +198,38 @@ impl<'a> Asked<'a> {
             };
             parts.push((key.clone(), root));
         }
-        Ok((compiler.finish(vec![(key.to_owned(), Root::Parts(parts))], cost)?, row))
+        Ok((compiler.finish(vec![(key.to_owned(), Root::Parts(parts))], cost)?, row, secrets))
     }
 
-    /// Writes, and gives the key of the row.
-    async fn write(self, ready: &mut Ready, key: &str, wanted: &Wanted<'_>) -> Result<Uuid> {
+    async fn write(self, ready: &mut Ready, key: &str, wanted: &Wanted<'_>) -> Result<Done> {
         let Asked { app, caller, .. } = self;
         let _turn = match &ready.change {
             Change::Write(write) => app.gate.turn_to_decide(write.ty).await,
-            Change::Look(_) => None,
+            Change::Look(_) | Change::Hook(_) => None,
         };
         for _ in 0..ATTEMPTS {
             let written = match &ready.change {
-                Change::Look(look) => Some(app.gate.break_glass(&app.post, caller, &look.look()).await?),
-                Change::Write(write) => app.gate.write(&app.audit, caller, &ready.view, write).await?,
+                Change::Look(look) => Some(app.gate.break_glass(&app.post, caller, &look.look()).await?.into()),
+                Change::Write(write) => app.gate.write(&app.audit, caller, &ready.view, write).await?.map(Done::from),
+                Change::Hook(webhook::Asked { wish, once }) => {
+                    let acted = crate::webhook::act(app, caller, &ready.view, wish, once.as_deref()).await?;
+                    acted.map(|done| Done { row: done.endpoint, secret: done.secret })
+                }
             };
-            if let Some(row) = written {
-                return Ok(row);
+            if let Some(done) = written {
+                return Ok(done);
             }
             *ready = self.ready(app.gate.fresh_view(caller, app.clock.now()).await?, key, wanted)?;
         }
         Err(changing())
     }
 
-    async fn read_back(self, ready: &mut Ready, key: &str, wanted: &Wanted<'_>, row: Uuid) -> Result<run::Answered> {
+    async fn read_back(self, ready: &mut Ready, key: &str, wanted: &Wanted<'_>, done: &Done) -> Result<run::Answered> {
         let Asked { app, caller, codec, variables, .. } = self;
         // the write itself may have changed what its writer sees
         for _ in 0..ATTEMPTS {
             let now = app.clock.now();
-            ready.plan.inputs[ready.row] = Input::Ready(Arg::Ids(vec![row]));
+            ready.tell(done);
             let (view, plan) = (&ready.view, &ready.plan);
             let asker = Some(tools::Asker { app, caller, now });
             let me = caller.person();

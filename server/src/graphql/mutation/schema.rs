@@ -2,6 +2,7 @@
 
 use async_graphql::dynamic::{InputObject, InputValue, Object, Type as AnyType};
 
+use super::webhook;
 use crate::{
     access::ViewClass,
     graphql::{
@@ -26,6 +27,7 @@ pub fn schema(class: &ViewClass) -> Vec<AnyType> {
             Doing::Open => "Opens one hidden field of one row to you alone, for 60 minutes and a reason, if a policy \
                             lets you. Whoever answers for the row is told by mail."
                 .to_owned(),
+            Doing::Hook(hook) => hook.doc().to_owned(),
         };
         let input = InputValue::new("input", required(mutation.part("Input")));
         root = root.field(field(mutation.name(), named(mutation.part("Payload"))).argument(input).description(doc));
@@ -47,6 +49,9 @@ fn given(class: &ViewClass, mutation: Mutation) -> InputObject {
         let field = text("field", "Its name, as queries write it.");
         return input.field(id).field(field).field(text("reason", "Why, for the owner and the access log."));
     }
+    if let Doing::Hook(hook) = doing {
+        return webhook::given(hook, input).field(idempotency_key());
+    }
     if doing != Doing::Create {
         input = input.field(InputValue::new("id", required("ID")));
         if ty.version().is_some() {
@@ -60,15 +65,20 @@ fn given(class: &ViewClass, mutation: Mutation) -> InputObject {
         let value = InputValue::new(&column.name, if needed { required(name) } else { named(name) });
         input = input.field(value.description(column.doc));
     }
+    input.field(idempotency_key())
+}
+
+fn idempotency_key() -> InputValue {
     let doc =
         "A name for this write, of the client's choice. If it comes again within a week, nothing is written twice.";
-    input.field(InputValue::new("idempotencyKey", named("String")).description(doc))
+    InputValue::new("idempotencyKey", named("String")).description(doc)
 }
 
 fn payload(mutation: Mutation) -> Object {
     let Mutation { ty, doing } = mutation;
     let object = Object::new(mutation.part("Payload"));
     match doing {
+        Doing::Hook(hook) => webhook::payload(hook, ty, object),
         Doing::Delete => object.field(field("id", required("ID")).description("Of the row that is no more.")),
         Doing::Create | Doing::Update | Doing::Open => {
             let doc = "The row as this seat sees it now; null if it does not.";

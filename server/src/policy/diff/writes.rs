@@ -21,7 +21,7 @@ use crate::{
 #[derive(Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WriteDiff {
-    /// `create`, `delete`, `qty:write`, `export` or `phone:open`
+    /// `create`, `delete`, `manage`, `qty:write`, `export` or `phone:open`
     pub action: String,
     /// Whether it is permitted in any row at all.
     pub was: bool,
@@ -57,6 +57,7 @@ pub async fn compare(probe: &Probe, ty: &Type, old: &TypeView, new: &TypeView) -
     let whole = [
         ("create".to_owned(), &old.writes.create, &new.writes.create),
         ("delete".to_owned(), &old.writes.delete, &new.writes.delete),
+        ("manage".to_owned(), &old.writes.manage, &new.writes.manage),
     ];
     let fields =
         ty.writable().map(|(i, f)| (format!("{}:write", f.name), &old.writes.fields[i], &new.writes.fields[i]));

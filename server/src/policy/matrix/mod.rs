@@ -43,7 +43,7 @@ struct Cell {
     state: State,
     /// `full`, `if`, `prefix:2`
     word: String,
-    /// `w`: changed in some rows, `o`: opened for an hour; of the key, `c` and `d`: rows are made and deleted.
+    /// `w`: changed in some rows, `o`: opened for an hour; of the key, `c`, `d` and `m`: rows are made, deleted and managed.
     writes: String,
     permits: Vec<String>,
     forbids: Vec<String>,
@@ -118,7 +118,7 @@ impl Matrix {
         for (i, seat) in self.seats.iter().enumerate() {
             let _ = writeln!(out, "{:>3}  {seat}", i + 1);
         }
-        out.push_str("\nfull: in every row of the seat's view; if: depends on the row; prefix, email_mask, band, pseudonym: how it is treated; aggregate_only: in guarded sums, in no row; -: unknown to the seat\n+w: may be changed in some rows; +o: may be opened for an hour (break-glass); +c, +d at the key: rows may be made, deleted\n");
+        out.push_str("\nfull: in every row of the seat's view; if: depends on the row; prefix, email_mask, band, pseudonym: how it is treated; aggregate_only: in guarded sums, in no row; -: unknown to the seat\n+w: may be changed in some rows; +o: may be opened for an hour (break-glass); +c, +d, +m at the key: rows may be made, deleted, managed\n");
         for (ty, rows) in &self.types {
             let name = ty.fields.iter().map(|f| f.name.len()).max().unwrap_or(0).max(ty.name.len());
             let width = rows.iter().flatten().map(|cell| cell.text().len()).max().unwrap_or(0).max(3);
@@ -143,7 +143,7 @@ impl Matrix {
         for (i, seat) in self.seats.iter().enumerate() {
             let _ = writeln!(out, "{}. `{seat}`", i + 1);
         }
-        out.push_str("\n● in full · ◐ treated · ◇ depends on the row · Σ in guarded sums, in no row · blank: unknown to the seat · +w may be changed in some rows · +o may be opened for an hour · +c +d rows may be made, deleted\n");
+        out.push_str("\n● in full · ◐ treated · ◇ depends on the row · Σ in guarded sums, in no row · blank: unknown to the seat · +w may be changed in some rows · +o may be opened for an hour · +c +d +m rows may be made, deleted, managed\n");
         for (ty, rows) in &self.types {
             let columns: String = (1..=self.seats.len()).map(|i| format!(" {i} |")).collect();
             let _ = write!(
@@ -208,7 +208,7 @@ impl Cell {
 fn writes(view: &View, ty: &Type, field: usize) -> String {
     let writable = view.class.writable(ty.id);
     let marks = match field {
-        0 => [("c", !writable.create.is_empty()), ("d", writable.delete)].to_vec(),
+        0 => [("c", !writable.create.is_empty()), ("d", writable.delete), ("m", writable.manage)].to_vec(),
         _ => vec![("w", writable.update.contains(&field)), ("o", view.of(ty.id).looks.contains(&field))],
     };
     let marks: String = marks.into_iter().filter_map(|(mark, may)| may.then_some(mark)).collect();

@@ -81,7 +81,8 @@ impl Proof {
         let claimed = claims.iter().flat_map(|c| std::iter::once(&c.rule).chain(&c.exceptions));
         let all: Vec<Arc<Rule>> = rules.all.iter().chain(claimed).cloned().collect();
         let sorted = Sorted::new(&rules.schema, &all);
-        let writes = sorted.writes().into_iter().map(|w| w.create.into_iter().chain(w.delete).chain(w.fields));
+        let writes =
+            sorted.writes().into_iter().map(|w| w.create.into_iter().chain(w.delete).chain(w.fields).chain(w.manage));
         let beside = writes.zip(sorted.exports()).map(|(writes, export)| writes.chain([export]));
         let classes: Vec<Vec<FieldClass>> = sorted
             .reads()
