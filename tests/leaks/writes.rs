@@ -235,7 +235,7 @@ async fn send(voice: &Voice, view: &View, mutation: Mutation, input: &Map<String
         payload(view, mutation)
     );
     let answer = voice.ask_with(&document, object(json!({ "input": input }))).await;
-    assert!(!answer.contains("\"INTERNAL\""), "{}: {document} {input:?}\n{answer}", voice.seat);
+    assert!(!answer.contains("\"code\":\"INTERNAL\""), "{}: {document} {input:?}\n{answer}", voice.seat);
     answer
 }
 
