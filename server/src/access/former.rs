@@ -69,7 +69,7 @@ impl Gate {
                 Err(error) => return unknown(error),
             },
             None => match Facts::former(&self.db, &caller.seat, at, position).await {
-                Ok(facts) => compile(&rules, &caller.seat, facts).map(Some),
+                Ok(facts) => compile(&rules, &caller.seat, &facts).map(Some),
                 Err(error) => return unknown(error),
             },
         };
