@@ -87,7 +87,7 @@ pub const NOW: &str = "2026-06-15T10:00:00Z";
 /// For a whole test: what hangs fails.
 const DEADLINE: Duration = Duration::from_secs(600);
 /// For a single wait.
-const PATIENCE: Duration = Duration::from_secs(15);
+pub const PATIENCE: Duration = Duration::from_secs(15);
 
 /// SQLite reads block their thread, so there must be others.
 static RUNTIME: LazyLock<Runtime> =
