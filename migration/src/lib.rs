@@ -24,9 +24,15 @@ mod m20261122_000015_webhooks;
 mod m20261122_000021_limits;
 mod m20261122_000022_break_glass;
 mod m20261122_000023_policy_set;
+mod m20261122_000024_audit_keep;
 mod table;
 
 pub struct Migrator;
+
+/// The tables whose rows decide who may see what: a write of one raises `access_version`.
+pub fn watched() -> impl Iterator<Item = &'static str> {
+    m20261122_000007_hub::WATCHED.iter().map(|watched| watched.table)
+}
 
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
@@ -49,6 +55,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000021_limits::Limits),
             Box::new(m20261122_000022_break_glass::BreakGlass),
             Box::new(m20261122_000023_policy_set::TABLES),
+            Box::new(m20261122_000024_audit_keep::AuditKeep),
         ]
     }
 }

@@ -61,7 +61,7 @@ fn tables() -> Vec<Table> {
     ]
 }
 
-const WATCHED: &[Watched] = &[
+pub(crate) const WATCHED: &[Watched] = &[
     Watched { table: "organisation", columns: &[] },
     Watched { table: "org_role", columns: &[] },
     // not `last_seen_at`: a sign-in would make every compiled view stale

@@ -13,6 +13,7 @@ use crate::{
     audit::Audit,
     auth::Tokens,
     budget::Budgets,
+    bus::Bus,
     clock::Clock,
     config::Config,
     error::Result,
@@ -33,6 +34,7 @@ pub struct App {
     pub audit: Arc<Audit>,
     pub budgets: Budgets,
     pub post: Arc<Post>,
+    pub bus: Option<Arc<Bus>>,
     pub connections: Arc<Connections>,
     /// Without one there are no subscriptions.
     pub feed: ArcSwapOption<Box<dyn feed::Source>>,
@@ -51,7 +53,9 @@ impl App {
         db.check_migrated().await?;
         let keys = key::keys(&db, &clock).await?;
         let tokens = Tokens::new(&keys);
-        let gate = Arc::new(Gate::open(db.clone(), config.policies.clone(), clock.clone()).await?);
+        let gate = Gate::open(db.clone(), config.policies.clone(), clock.clone()).await?;
+        let gate = Arc::new(gate.watching(config.changes.watching()));
+        let bus = Bus::open(gate.clone(), &keys, &config.bus).await?;
         let graphql = Engine::new(keys.seal, &config.limits);
         let audit = Arc::new(Audit::open(db.clone(), clock.clone(), &config.audit, config.journal(&db)).await?);
         let post = Arc::new(Post::open(db.clone(), clock.clone(), &config.mail)?);
@@ -59,7 +63,21 @@ impl App {
         let connections = Connections::new(config.streams.connections);
         let source: Box<dyn feed::Source> = Box::new(feed::Feed::default());
         let feed = ArcSwapOption::from_pointee(source);
-        Ok(Arc::new(App { config, db, clock, keys, tokens, gate, graphql, audit, budgets, post, connections, feed }))
+        Ok(Arc::new(App {
+            config,
+            db,
+            clock,
+            keys,
+            tokens,
+            gate,
+            graphql,
+            audit,
+            budgets,
+            post,
+            bus,
+            connections,
+            feed,
+        }))
     }
 }
 

@@ -37,6 +37,11 @@ impl Budgets {
         Budgets { enabled: limits.budgets, usual: limits.cost_per_minute, clock, buckets: Cache::new(BUCKETS) }
     }
 
+    /// Whether it can be spent.
+    pub fn has_end(&self, budget: Option<u32>) -> bool {
+        self.enabled && budget.unwrap_or(self.usual) > 0
+    }
+
     /// Takes the cost out of the person's budget, `None` for the usual one, if so much is left.
     pub fn spend(&self, principal: Uuid, budget: Option<u32>, cost: u32) -> Result<()> {
         let (Some(budget), true) = (NonZeroU32::new(budget.unwrap_or(self.usual)), self.enabled) else { return Ok(()) };

@@ -4,6 +4,7 @@
 use std::{
     ffi::OsString,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use entities::Instant;
@@ -17,8 +18,9 @@ use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
 use crate::{
-    access::connect::DatabaseUrl,
+    access::{connect::DatabaseUrl, log::Watching},
     auth::Ttl,
+    bus,
     error::{Error, Result},
     mail::SmtpUrl,
 };
@@ -45,6 +47,7 @@ pub struct Config {
     pub mail: Mail,
     pub webhooks: Webhooks,
     pub changes: Changes,
+    pub bus: bus::Settings,
     /// For tests: the hub starts at this instant and its clock runs on from there.
     pub clock: Option<Instant>,
     /// Whether a commit on SQLite survives the loss of power; only the demo does without.
@@ -118,6 +121,10 @@ pub struct Audit {
     /// The folder of the access log's journal; without it one is made beside the database's file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub journal: Option<PathBuf>,
+    /// Bytes that may wait there; 0: no limit.
+    pub journal_bytes: u64,
+    /// How long lines are kept; 0: for ever.
+    pub keep_days: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -133,13 +140,23 @@ pub struct Mail {
     pub folder: Option<PathBuf>,
 }
 
-/// How much of the change log is kept.
+/// How much of the change log is kept, and how what comes is noticed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Changes {
     pub keep: Ttl,
     /// Changed rows.
     pub most: u32,
+    pub listen: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub look: Option<Ttl>,
+}
+
+impl Changes {
+    pub fn watching(&self) -> Watching {
+        let look = self.look.map(|look| Duration::from_micros(look.micros().unsigned_abs()));
+        Watching { listen: self.listen, look }
+    }
 }
 
 /// As it is written, before it is checked.
@@ -163,6 +180,7 @@ struct Written {
     mail: Mail,
     webhooks: Webhooks,
     changes: Changes,
+    bus: bus::Settings,
 }
 
 /// What the command line sets: the last word.
@@ -226,6 +244,7 @@ impl Config {
             mail: Mail { smtp_file: None, ..self.mail.clone() },
             webhooks: self.webhooks,
             changes: self.changes,
+            bus: self.bus.clone(),
         };
         toml::to_string(&written).map_err(|cause| Error::internal(cause.to_string()))
     }
@@ -267,6 +286,7 @@ impl Written {
             ("webhooks.timeout", self.webhooks.timeout as usize),
             ("webhooks.per_host", self.webhooks.per_host),
             ("changes.most", self.changes.most as usize),
+            ("bus.replicas", self.bus.replicas),
         ];
         if let Some((name, _)) = positive.iter().find(|(_, value)| *value == 0) {
             return Err(Error::usage(format!("setting `{name}` must be at least 1")));
@@ -293,6 +313,7 @@ impl Written {
             mail,
             webhooks: self.webhooks,
             changes: self.changes,
+            bus: self.bus,
             clock: self.clock,
             durable: true,
         })
@@ -430,6 +451,9 @@ mod tests {
             ("lisen = '127.0.0.1:1'", ["unknown setting `lisen`", "entente.toml"]),
             ("[limits]\ndepht = 3", ["unknown setting `limits.depht`", "`limits.depth`"]),
             ("[limits]\ndepth = 'deep'", ["setting `limits.depth`", "entente.toml"]),
+            ("[bus]\nurls = 'nats://a'", ["unknown setting `bus.urls`", "`bus.url`"]),
+            ("bus.url = 'nats://hub:s3cret@a'", ["setting `bus.url`", "`bus.password`"]),
+            ("bus.stream = 'a.b'", ["setting `bus.stream`", "letters"]),
             ("[limits\n", ["cannot read", "entente.toml"]),
             ("clock = 'noon'", ["clock", "RFC 3339"]),
         ] {
@@ -445,6 +469,7 @@ mod tests {
         for (toml, part) in [
             ("limits.depth = 0", "`limits.depth` must be at least 1"),
             ("limits.page_size_max = 5", "page_size_default"),
+            ("bus.replicas = 0", "`bus.replicas` must be at least 1"),
             ("log.level = 'a=b=c'", "log.level"),
             ("policies = 'missing'", "no folder"),
             ("database_url = 'mysql://a'", "database URL"),

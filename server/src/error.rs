@@ -20,6 +20,9 @@ pub enum Error {
     NotFound(String),
     #[error("{0}")]
     Conflict(String),
+    /// Another transaction was in the way of this one, which can be begun again.
+    #[error("another transaction was in the way")]
+    InTheWay,
     /// The document is no GraphQL.
     #[error("{0}")]
     Parse(String),
@@ -67,6 +70,8 @@ pub enum Code {
     CostLimitExceeded,
     RateLimited,
     Gap,
+    /// What was asked for is written; only what it gives could not be read.
+    Written,
     Internal,
 }
 
@@ -83,6 +88,7 @@ impl Code {
             Code::CostLimitExceeded => "COST_LIMIT_EXCEEDED",
             Code::RateLimited => "RATE_LIMITED",
             Code::Gap => "GAP",
+            Code::Written => "WRITTEN",
             Code::Internal => "INTERNAL",
         }
     }
@@ -127,7 +133,7 @@ impl Error {
             Error::Forbidden(_) => Code::Forbidden,
             Error::Input(_) | Error::Usage(_) | Error::Refused(_) => Code::BadUserInput,
             Error::NotFound(_) => Code::NotFound,
-            Error::Conflict(_) => Code::Conflict,
+            Error::Conflict(_) | Error::InTheWay => Code::Conflict,
             Error::Parse(_) => Code::GraphqlParseFailed,
             Error::Validation(_) => Code::GraphqlValidationFailed,
             Error::Cost(_) => Code::CostLimitExceeded,
@@ -150,6 +156,7 @@ impl Error {
             | Error::Cost(text)
             | Error::RateLimited { text, .. }
             | Error::Gap(text) => text,
+            Error::InTheWay => "others write the same rows at this moment, try again",
             Error::Unavailable(_) => "the hub cannot reach its database, try again in a moment",
             Error::Unlogged(_) => "the hub cannot write its access log, try again in a moment",
             Error::Usage(_) | Error::Refused(_) | Error::Internal(_) => {
@@ -173,7 +180,7 @@ impl Error {
             Error::Refused(_) => 1,
             Error::Usage(_) | Error::Input(_) | Error::NotFound(_) => 2,
             Error::Unavailable(_) | Error::Unlogged(_) => 3,
-            Error::Conflict(_) => 4,
+            Error::Conflict(_) | Error::InTheWay => 4,
             _ => 5,
         }
     }

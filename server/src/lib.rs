@@ -6,6 +6,7 @@ pub mod app;
 pub mod audit;
 pub mod auth;
 pub mod budget;
+pub mod bus;
 pub mod catalogue;
 pub mod cli;
 pub mod clock;

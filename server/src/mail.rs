@@ -21,9 +21,9 @@ use crate::{
 const PERIOD: Duration = Duration::from_secs(1);
 /// For one mail to go out.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Between the first two attempts, and the longest wait, in microseconds.
+/// Between the first two attempts, and at most, in microseconds.
 const AGAIN: i64 = 60 * 1_000_000;
-const AT_LEAST: i64 = 60 * AGAIN;
+const AT_MOST: i64 = 60 * AGAIN;
 
 pub struct Post {
     outbox: Outbox,
@@ -60,7 +60,7 @@ impl Post {
         let Some(way) = &self.way else { return Ok(0) };
         let mut sent = 0;
         for mail in self.outbox.due(self.clock.now()).await? {
-            let wait = AGAIN.saturating_mul(1 << mail.attempts.clamp(0, 10)).min(AT_LEAST);
+            let wait = AGAIN.saturating_mul(1 << mail.attempts.clamp(0, 10)).min(AT_MOST);
             if !self.outbox.take(&mail, Instant(self.clock.now().0 + wait)).await? {
                 continue;
             }

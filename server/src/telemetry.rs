@@ -15,7 +15,8 @@ use crate::{
 };
 
 /// Libraries that tell more than an operator asks for; the setting can ask for it.
-const QUIETER: &str = "sea_orm_migration=warn,sea_orm::driver::sqlx_sqlite=error,sqlx=warn,sqlx_core=warn";
+const QUIETER: &str =
+    "sea_orm_migration=warn,sea_orm::driver::sqlx_sqlite=error,sqlx=warn,sqlx_core=warn,async_nats=off";
 
 tokio::task_local! {
     /// Set by `http` for as long as a request is answered.

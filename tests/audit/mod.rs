@@ -3,7 +3,8 @@
 mod chain;
 mod journal;
 mod lines;
+mod retention;
 
 use crate::harness::tests;
 
-tests!(chain, journal, lines);
+tests!(chain, journal, lines, retention);

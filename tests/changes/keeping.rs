@@ -11,7 +11,7 @@ tests! {
 }
 
 fn limits(keep: &str, most: u32) -> Changes {
-    Changes { keep: keep.parse().unwrap(), most }
+    Changes { keep: keep.parse().unwrap(), most, listen: true, look: None }
 }
 
 /// As the task does, minute by minute, until it has reached its aim.

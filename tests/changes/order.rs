@@ -6,7 +6,7 @@ use entente::access::log::{Change, Position};
 use entente::catalogue::Value;
 
 use super::{field, head, operator, since};
-use crate::harness::{Hub, tests};
+use crate::harness::{Hub, tests, until};
 
 tests! {
     postgres: who_began_first_and_commits_last_comes_last, two_writers_of_one_row_keep_their_order,
@@ -44,10 +44,12 @@ async fn two_writers_of_one_row_keep_their_order(hub: Hub) {
     // the second has its number before it waits for the first
     second.batch_execute(&format!("BEGIN; {}", set("early", 1))).await.unwrap();
     first.batch_execute(&format!("BEGIN; {}", set("one", 0))).await.unwrap();
+    let own: i32 = second.query_one("SELECT pg_backend_pid()", &[]).await.unwrap().get(0);
     let waiting = tokio::spawn(async move {
         second.batch_execute(&format!("{}; COMMIT", set("two", 0))).await.unwrap();
     });
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    let waits = format!("SELECT count(*) FROM pg_locks WHERE pid = {own} AND NOT granted");
+    until("the second to wait for the first", async || (hub.number(&waits).await > 0).then_some(())).await;
     first.batch_execute("COMMIT").await.unwrap();
     waiting.await.unwrap();
     let changes = since(&hub, start).await;
@@ -122,7 +124,7 @@ async fn readers_miss_nothing_of_many_writers(hub: Hub) {
         let next = hub.app().gate.changes(at, 3).await.unwrap();
         if next.until == at {
             let changed = heads.wait_for(|head| *head > at);
-            tokio::time::timeout(Duration::from_secs(20), changed).await.expect("nothing is missing").unwrap();
+            tokio::time::timeout(Duration::from_secs(60), changed).await.expect("nothing is missing").unwrap();
             continue;
         }
         assert!(next.until > at && next.list.iter().all(|c| c.position > at && c.position <= next.until));

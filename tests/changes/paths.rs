@@ -7,7 +7,7 @@ use entente::{
     catalogue::{CATALOGUE, Value},
 };
 use entities::Instant;
-use tokio::time::timeout;
+use tokio::sync::watch;
 
 use super::{field, head, since, told};
 use crate::harness::{Hub, NOW, tests};
@@ -74,17 +74,23 @@ async fn what_does_not_change_is_no_change(hub: Hub) {
 async fn who_waits_is_woken_at_once(hub: Hub) {
     let mut heads = hub.app().gate.heads();
     let start = head(&hub).await;
-    timeout(Duration::from_secs(5), heads.wait_for(|head| *head >= start)).await.unwrap().unwrap();
-    let mut slowest = Duration::ZERO;
+    until_moved(&mut heads, |head| head >= start).await;
+    let mut waits = Vec::new();
     for _ in 0..20 {
         let before = *heads.borrow_and_update();
         hub.sql("UPDATE product SET name = name || '.'").await;
         let committed = std::time::Instant::now();
-        timeout(Duration::from_secs(5), heads.wait_for(|head| *head > before)).await.unwrap().unwrap();
-        slowest = slowest.max(committed.elapsed());
+        until_moved(&mut heads, |head| head > before).await;
+        waits.push(committed.elapsed());
     }
-    // far below what the safety net alone would take
-    assert!(slowest < Duration::from_millis(400), "{slowest:?}");
+    // the safety net alone takes a second for each
+    waits.sort_unstable();
+    assert!(waits[waits.len() / 2] < Duration::from_millis(700), "{waits:?}");
+}
+
+async fn until_moved(heads: &mut watch::Receiver<Position>, there: impl Fn(Position) -> bool) {
+    let moved = tokio::time::timeout(Duration::from_secs(60), heads.wait_for(|head| there(*head)));
+    moved.await.expect("nobody is woken").unwrap();
 }
 
 async fn an_import_is_one_transaction_at_the_hubs_time(hub: Hub) {

@@ -77,7 +77,7 @@ async fn a_view_shows_what_it_showed_then(hub: Hub) {
         moved += taken.windows(2).filter(|pair| pair[0].answers != pair[1].answers).count();
         let (gate, end) = (&bench.gate, taken[taken.len() - 1].position);
         assert_eq!(gate.past(Position(end.0 + 1_000_000)).await.err().map(|e| e.code()), Some(Code::Gap));
-        let limits = Changes { keep: "30d".parse().unwrap(), most: 1 };
+        let limits = Changes { keep: "30d".parse().unwrap(), most: 1, listen: true, look: None };
         until("the log to be trimmed", || async {
             gate.trim_changes(&limits).await.unwrap();
             hub.sql("UPDATE organisation SET display_name = display_name || '.'").await;

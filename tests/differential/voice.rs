@@ -5,6 +5,7 @@ use std::sync::Arc;
 use entente::{
     access::{Caller, Origin, View, roster},
     app::App,
+    feed::Asked,
     graphql::{self, Request},
 };
 use entities::Instant;
@@ -54,6 +55,20 @@ impl Voice {
     pub async fn ask_with(&self, document: &str, variables: Map<String, Json>) -> String {
         let request = Request { query: document.to_string(), operation_name: None, variables, method_get: false };
         String::from_utf8(graphql::answer(&self.app, &self.caller, request).await.body).unwrap()
+    }
+
+    /// The same of any document; of a subscription whether it is refused, and how.
+    pub async fn said(&self, document: &str, variables: Map<String, Json>) -> String {
+        if !document.starts_with("subscription") {
+            return self.ask_with(document, variables).await;
+        }
+        let request = Request { query: document.to_string(), operation_name: None, variables, method_get: false };
+        let asked = Asked { caller: Arc::new(self.caller.clone()), request, last_event: None, bounds: None };
+        let feed = self.app.feed.load_full().unwrap();
+        match feed.open(self.app.clone(), asked).await {
+            Ok(_) => "followed".into(),
+            Err(answer) => String::from_utf8(answer.body).unwrap(),
+        }
     }
 
     pub async fn ask(&self, document: &str) -> String {

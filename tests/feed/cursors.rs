@@ -13,6 +13,7 @@ tests! {
         what_happened_meanwhile_comes_once,
         another_hub_takes_it_up,
         a_snapshot_is_taken_up_half_way,
+        half_way_it_is_taken_up_by_a_hub_that_looked_earlier,
         a_stream_costs_what_queries_cost,
         only_a_cursor_of_this_seat_and_subject_is_taken,
         what_the_log_no_longer_holds_begins_anew,
@@ -76,6 +77,20 @@ async fn a_snapshot_is_taken_up_half_way(hub: Hub) {
     let mut follower = follower.resume(&hub, PLANNER).await;
     follower.up_to_date().await;
     assert_eq!(follower.copy, DEMAND.asked(&hub, PLANNER).await);
+}
+
+async fn half_way_it_is_taken_up_by_a_hub_that_looked_earlier(hub: Hub) {
+    let earlier = hub.with(|_| ()).await;
+    let stays = Follower::of(&earlier, PLANNER, DEMAND).await;
+    hub.clock().set(entities::Instant(hub.clock().now().0 + 60_000_000));
+    let mut follower = Follower::open(&hub, PLANNER, DEMAND, json!({})).await;
+    for _ in 0..stays.copy.len() / 2 {
+        follower.event().await;
+    }
+    let mut follower = follower.resume(&earlier, PLANNER).await;
+    follower.up_to_date().await;
+    assert_eq!(follower.copy, stays.copy);
+    assert!(!follower.seen.contains(&"GAP".to_owned()));
 }
 
 /// R19

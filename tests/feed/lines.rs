@@ -181,8 +181,7 @@ async fn fields_and_filters_are_chosen(hub: Hub) {
         assert!(node["series"]["product"]["sku"].is_string() && node["version"]["id"].is_string(), "{event}");
     }
     // what was chosen goes on
-    let firm =
-        hub.data(AQUA, &format!("{{ demandBuckets(filter: {{ firmness: {{ eq: FIRM }} }}) {{ totalCount }} }}")).await;
+    let firm = hub.data(AQUA, "{ demandBuckets(filter: { firmness: { eq: FIRM } }) { totalCount } }").await;
     let mut poller = Poller::new(AQUA, &next(&reply.headers).replace("limit=3", "limit=50&wait=0"));
     poller.up_to_date(&hub).await;
     assert_eq!(json!(poller.copy.len() + 3), firm["demandBuckets"]["totalCount"]);

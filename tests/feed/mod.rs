@@ -1,9 +1,12 @@
 //! The live feed through the doors: a follower keeps a copy by the events alone, and it is what a query shows.
 
 mod away;
+mod bus;
+mod crowds;
 mod cursors;
 mod kinds;
 mod lines;
+mod nodes;
 mod rights;
 mod storm;
 
@@ -16,7 +19,7 @@ use crate::{
     streams::client::Socket,
 };
 
-tests!(away, cursors, kinds, lines, rights, storm);
+tests!(away, bus, crowds, cursors, kinds, lines, nodes, rights, storm);
 
 const PLANNER: &str = "nordwind/planner";
 const AQUA: &str = "aqua-seals/partner_planner";
@@ -174,7 +177,7 @@ impl Follower {
     /// Takes events until the copy is what a query shows.
     async fn agrees(&mut self, hub: &Hub, seat: &str) {
         let expected = self.topic.asked(hub, seat).await;
-        let deadline = tokio::time::Instant::now() + PATIENCE * 4;
+        let deadline = tokio::time::Instant::now() + PATIENCE * 2;
         while self.copy != expected {
             let left = deadline.saturating_duration_since(tokio::time::Instant::now());
             if tokio::time::timeout(left, self.event()).await.is_err() {

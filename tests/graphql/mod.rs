@@ -6,6 +6,7 @@ mod documents;
 mod filters;
 pub mod freshness;
 mod introspection;
+mod lens;
 mod limits;
 mod nodes;
 mod pages;
@@ -16,7 +17,7 @@ mod viewer;
 
 use crate::harness::tests;
 
-tests!(aggregates, documents, filters, freshness, introspection, limits, nodes, pages, tools, variables, viewer);
+tests!(aggregates, documents, filters, freshness, introspection, lens, limits, nodes, pages, tools, variables, viewer);
 
 const ADMIN: &str = "nordwind/admin";
 const PLANNER: &str = "nordwind/planner";

@@ -56,35 +56,47 @@ fn same(told: &Value, command: &Value, at: &str) {
             assert_eq!(told.len(), command.len(), "{at}");
             told.iter().zip(command).for_each(|(told, command)| same(told, command, at));
         }
-        (Value::String(word), Value::String(other)) if at.ends_with("effect/") => {
+        (Value::String(word), Value::String(other))
+            if at.ends_with("effect/") || at.ends_with(" to/") || at.ends_with("/to/") =>
+        {
             assert_eq!(*word, other.to_uppercase().replace(' ', "_"), "{at}");
         }
         (told, command) => assert_eq!(told, command, "{at}"),
     }
 }
 
+const ANSWER: &str = "series.product.sku=S40,supplier.slug=aqua-seals,version.status=published,bucketStart=2026-06-29";
+
 async fn an_explanation_is_the_commands(hub: Hub) {
     let all = everything(&hub, "PolicyExplanation").await;
     let document = format!(
-        "query($seat: String!, $ty: String!, $field: String, $row: String, $at: DateTime) {{ \
-            policies {{ explain(as: $seat, type: $ty, field: $field, row: $row, at: $at) {all} }} }}"
+        "query($seat: String!, $ty: String!, $field: String, $row: String, $at: DateTime, $to: PolicyDeed! = READ) {{ \
+            policies {{ explain(as: $seat, type: $ty, field: $field, row: $row, at: $at, to: $to) {all} }} }}"
     );
     let dauphin = "dauphin/partner_sales";
-    for (seat, ty, field, row, at) in [
+    for (seat, to, ty, field, row, at) in [
         // a code name, an embargo, a mask, an agreement that ended, the law
-        (BERGMANN, "Customer", Some("name"), Some("Alpenstahl AG"), None),
-        (BERGMANN, "Product", None, Some("PX500"), None),
-        (BERGMANN, "Customer", Some("postcode"), Some("Rheinwasser AG"), None),
-        (dauphin, "Customer", None, Some("Rheinwasser AG"), None),
-        (dauphin, "Customer", None, Some("Rheinwasser AG"), Some("2025-06-01T00:00:00Z")),
-        (AQUA, "DemandBucket", Some("qty"), None, None),
-        (PLANNER, "Contact", Some("email"), None, None),
+        (BERGMANN, "read", "Customer", Some("name"), Some("Alpenstahl AG"), None),
+        (BERGMANN, "read", "Product", None, Some("PX500"), None),
+        (BERGMANN, "read", "Customer", Some("postcode"), Some("Rheinwasser AG"), None),
+        (dauphin, "read", "Customer", None, Some("Rheinwasser AG"), None),
+        (dauphin, "read", "Customer", None, Some("Rheinwasser AG"), Some("2025-06-01T00:00:00Z")),
+        (AQUA, "read", "DemandBucket", Some("qty"), None, None),
+        // what may be written, taken along, opened
+        (AQUA, "update", "SupplyCommitment", Some("qty"), Some(ANSWER), None),
+        (AQUA, "update", "SupplyCommitment", Some("qty"), Some(ANSWER), Some("2026-06-26T18:00:00Z")),
+        (AQUA, "create", "SupplyCommitment", None, None, None),
+        (PLANNER, "delete", "DemandBucket", None, None, None),
+        ("aqua-seals/service_account", "export", "DemandSeries", None, None, None),
+        ("nordwind/support_agent", "open", "Contact", Some("phone"), Some("customer.name=Familie Huber*"), None),
+        (PLANNER, "read", "Contact", Some("email"), None, None),
     ] {
         let what = field.map_or_else(|| ty.to_string(), |field| format!("{ty}.{field}"));
-        let mut arguments = vec!["policy", "explain", "--as", seat, &what];
+        let mut arguments = vec!["policy", "explain", "--as", seat, "--to", to, &what];
         arguments.extend(row);
         arguments.extend(at.map(|at| ["--at", at]).into_iter().flatten());
-        let variables = json!({ "seat": seat, "ty": ty, "field": field, "row": row, "at": at });
+        let variables =
+            json!({ "seat": seat, "ty": ty, "field": field, "row": row, "at": at, "to": to.to_uppercase() });
         let mut told = match hub.cli(&arguments).run().await {
             output if output.code == Some(0) => {
                 let data = hub.data_with(ADMIN, &document, variables).await;
@@ -151,6 +163,8 @@ async fn a_difference_is_the_commands(hub: Hub) {
         (now.clone(), false),
         (changed(&now, "demand.cedar", "duration(\"546d\")", "duration(\"28d\")"), false),
         (changed(&now, "customer.cedar", columns, &columns.replace(']', ", Action::\"Customer.city\"]")), true),
+        // nobody sees more, and somebody may write more
+        (changed(&now, "commitment.cedar", "duration(\"54h\")", "duration(\"30h\")"), true),
     ] {
         let folder = policies();
         write(&files, folder.path());
@@ -195,6 +209,9 @@ async fn a_matrix_is_the_commands(hub: Hub) {
         Some(("HIDDEN", "FULL"))
     );
     assert_eq!(cell("name", BERGMANN)["state"], "CONDITIONAL");
+    let rep = "nordwind/sales_rep";
+    assert_eq!((&cell("city", rep)["writes"], &cell("id", rep)["writes"]), (&json!(["UPDATE"]), &json!(["CREATE"])));
+    assert_eq!(cell("city", BERGMANN)["writes"], json!([]));
     assert_eq!(cell("name", BERGMANN)["forbids"], json!(["external.no-secret", "nda.existence", "nda.name"]));
     assert_eq!(
         (&cell("postcode", BERGMANN)["state"], matrix["types"].as_array().unwrap().len()),

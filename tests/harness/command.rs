@@ -10,7 +10,7 @@ use tokio::{
 
 use super::PATIENCE;
 
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_secs(180);
 
 /// `entente ARGUMENTS…`
 pub fn entente(arguments: &[&str]) -> Command {
@@ -148,9 +148,13 @@ impl Running {
         &self.heard
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
     /// `HUP`, `TERM`, `INT`
     pub async fn signal(&self, name: &str) {
-        let pid = self.child.id().expect("it runs");
+        let pid = self.id();
         let kill = format!("kill -{name} {pid}");
         assert!(tokio::process::Command::new("sh").args(["-c", &kill]).status().await.unwrap().success());
     }

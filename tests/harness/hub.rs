@@ -81,6 +81,8 @@ impl Hub {
         config.durable = false;
         // a clock that stands still gives nothing back
         config.limits.budgets = false;
+        // on a busy machine a view takes its time, and so do clients
+        (config.streams.init_timeout, config.streams.keep_alive) = (60, 60);
         config.audit.journal = Some(database.journal());
         change(&mut config);
         let db = config.open().await.unwrap_or_else(|error| panic!("{error}"));

@@ -37,6 +37,7 @@
 //!   fails; ids and cursors are keyed alike.
 //! - The clock stands still at [`NOW`] until `set_clock`; the demo world is built around it.
 //! - `log` → the access log's lines behind a place, `log_end` → the last place.
+//! - [`Nats`] is a NATS server that can be killed and come back empty.
 //! - `Hub::wired` puts a wire before PostgreSQL that can be cut and mended: the database is down.
 //! - [`send`] sends a raw request.
 //! - [`entente`] and `Hub::cli` run the binary in an empty folder with a clean environment; `.start()`
@@ -46,8 +47,8 @@
 //! - [`until`] waits for something with a deadline. No test sleeps and hopes.
 //!
 //! PostgreSQL is `TEST_DATABASE_URL` (a user that may create databases), or a throwaway cluster if its
-//! programs are found; else its trials are ignored, visibly. Proofs need the solver cvc5 and are ignored
-//! without. `TEST_REQUIRE=sqlite,postgres,cvc5` makes what is missing a failure. `TEST_LOG=error` (or any log filter) shows what the hubs log;
+//! programs are found; else its trials are ignored, visibly. Proofs need the solver cvc5, and many nodes `nats-server`,
+//! and are ignored without. `TEST_REQUIRE=sqlite,postgres,cvc5,nats` makes what is missing a failure. `TEST_LOG=error` (or any log filter) shows what the hubs log;
 //! `TEST_SLOWEST=10` names the tests that took longest.
 
 #![allow(dead_code, unused_imports, reason = "a part of the harness may wait for its test")]
@@ -56,6 +57,7 @@ mod cluster;
 mod command;
 mod database;
 mod hub;
+mod nats;
 mod wire;
 
 use std::{
@@ -79,6 +81,7 @@ use tokio::runtime::{Builder, Runtime};
 pub use command::{Command, Output, Running, entente};
 pub use database::Database;
 pub use hub::{Hub, Reply, send};
+pub use nats::{Nats, nats_server};
 pub use wire::Wire;
 
 /// The instant at which the clock of every test stands, a Monday.
@@ -86,8 +89,8 @@ pub const NOW: &str = "2026-06-15T10:00:00Z";
 
 /// For a whole test: what hangs fails.
 const DEADLINE: Duration = Duration::from_secs(600);
-/// For a single wait.
-pub const PATIENCE: Duration = Duration::from_secs(15);
+/// For a single wait, on a machine that has much else to do.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// SQLite reads block their thread, so there must be others.
 static RUNTIME: LazyLock<Runtime> =
@@ -304,8 +307,15 @@ fn missing(postgres: &Result<cluster::Found, String>) -> Option<String> {
                     return Some(format!("TEST_REQUIRE asks for cvc5: {reason}"));
                 }
             }
+            ("nats", _) => {
+                if let Err(reason) = nats_server() {
+                    return Some(format!("TEST_REQUIRE asks for NATS: {reason}"));
+                }
+            }
             (other, _) => {
-                return Some(format!("TEST_REQUIRE names `{other}`, there are `sqlite`, `postgres` and `cvc5`"));
+                return Some(format!(
+                    "TEST_REQUIRE names `{other}`, there are `sqlite`, `postgres`, `cvc5` and `nats`"
+                ));
             }
         }
     }

@@ -1,5 +1,7 @@
 //! Bodies: only JSON is read, and only so much of it.
 
+use std::time::Duration;
+
 use reqwest::{Method, header::CONTENT_TYPE};
 use serde_json::{Value, json};
 use tokio::{
@@ -120,10 +122,18 @@ async fn raw(hub: &Hub, request: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(hub.url().trim_start_matches("http://")).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
-    let reading = stream.read_to_end(&mut answer);
-    // a refused request may be answered on a connection that stays
-    let _ = tokio::time::timeout(std::time::Duration::from_secs(2), reading).await;
+    // it may be answered on a connection that stays
+    let reading = async { while stream.read_buf(&mut answer).await.unwrap() > 0 && !whole(&answer) {} };
+    tokio::time::timeout(Duration::from_secs(60), reading).await.expect("no answer");
     let answer = String::from_utf8_lossy(&answer).into_owned();
     let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
     (status, answer)
+}
+
+/// All that its head announces has come.
+fn whole(answer: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(answer).to_lowercase();
+    let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    length.is_some_and(|length| body.len() >= length.parse().unwrap())
 }

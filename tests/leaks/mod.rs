@@ -2,12 +2,16 @@
 //! every hidden field of the catalogue, for every seat of the demo world. A new field or type is in it at once.
 
 mod crowd;
+mod doors;
 mod empties;
+mod hidden;
 mod matrix;
 mod questions;
+mod streams;
 mod unknown;
 mod values;
+mod writes;
 
 use crate::harness::tests;
 
-tests!(crowd, empties, matrix, unknown, values);
+tests!(crowd, doors, empties, matrix, streams, unknown, values, writes);

@@ -26,10 +26,10 @@ tests! {
 }
 
 /// Names per document: as many aliases as it may have, and some room.
-const BATCH: usize = 40;
+pub const BATCH: usize = 40;
 
 /// A name of the same length and the same case that nothing has.
-fn made_up(name: &str) -> String {
+pub fn made_up(name: &str) -> String {
     let like = |(i, c): (usize, char)| match (c, i % 2 == 0) {
         ('_', _) => '_',
         (c, even) if c.is_ascii_uppercase() => {
@@ -51,12 +51,12 @@ fn made_up(name: &str) -> String {
 }
 
 /// What a seat's class hides of a type: its own fields, references to hidden types, and lists.
-struct Hidden {
-    fields: Vec<&'static Field>,
-    lists: Vec<&'static str>,
+pub struct Hidden {
+    pub fields: Vec<&'static Field>,
+    pub lists: Vec<&'static str>,
 }
 
-fn hidden(class: &ViewClass, ty: &'static Type) -> Hidden {
+pub fn hidden(class: &ViewClass, ty: &'static Type) -> Hidden {
     let shown: HashSet<&str> = seen(class, ty).into_iter().collect();
     Hidden {
         fields: ty.fields.iter().skip(1).filter(|f| !shown.contains(f.name.as_str())).collect(),
@@ -65,7 +65,7 @@ fn hidden(class: &ViewClass, ty: &'static Type) -> Hidden {
 }
 
 /// The names that the type shows in this class.
-fn seen(class: &ViewClass, ty: &'static Type) -> Vec<&'static str> {
+pub fn seen(class: &ViewClass, ty: &'static Type) -> Vec<&'static str> {
     let leads = |i: usize, f: &Field| f.to.map_or(i == 0 || f.kind != Kind::Id, |to| class.sees_type(to));
     let own = ty.fields.iter().enumerate().filter(|(i, f)| class.sees(ty.id, *i) && leads(*i, f));
     let lists = ty.lists.iter().filter(|l| class.sees(l.of, l.by)).map(|l| l.name);
@@ -75,36 +75,41 @@ fn seen(class: &ViewClass, ty: &'static Type) -> Vec<&'static str> {
 /// Variables with a name in them.
 type Variables = fn(&str) -> Json;
 
-fn object(json: Json) -> Map<String, Json> {
+pub fn object(json: Json) -> Map<String, Json> {
     json.as_object().unwrap().clone()
 }
 
 /// Asks with the hidden names and with made-up ones.
-struct Trial<'a> {
+pub struct Trial<'a> {
     voice: &'a Voice,
-    documents: usize,
-    names: usize,
+    pub documents: usize,
+    pub names: usize,
 }
 
 impl Trial<'_> {
-    fn of(voice: &Voice) -> Trial<'_> {
+    pub fn of(voice: &Voice) -> Trial<'_> {
         Trial { voice, documents: 0, names: 0 }
     }
 
     /// `part` writes a root field with the name in it; the number makes its alias.
     async fn roots(&mut self, names: &[String], part: impl Fn(&str, usize) -> String) {
+        self.parts(["{ ", " }"], names, part).await;
+    }
+
+    /// Parts of a document that begins and ends like this.
+    pub async fn parts(&mut self, [open, close]: [&str; 2], names: &[String], part: impl Fn(&str, usize) -> String) {
         for (chunk, some) in names.chunks(BATCH).enumerate() {
             let document = |write: &dyn Fn(&str) -> String| {
                 let parts = some.iter().enumerate().map(|(i, name)| part(&write(name), chunk * BATCH + i));
-                format!("{{ {} }}", parts.collect::<Vec<_>>().join(" "))
+                format!("{open}{}{close}", parts.collect::<Vec<_>>().join(" "))
             };
             let (one, other) = (document(&str::to_string), document(&made_up));
             self.same(&one, &other, Map::new(), Map::new(), some).await;
         }
     }
 
-    async fn same(&mut self, one: &str, other: &str, v: Map<String, Json>, w: Map<String, Json>, names: &[String]) {
-        let (given, right) = (self.voice.ask_with(one, v.clone()).await, self.voice.ask_with(other, w).await);
+    pub async fn same(&mut self, one: &str, other: &str, v: Map<String, Json>, w: Map<String, Json>, names: &[String]) {
+        let (given, right) = (self.voice.said(one, v.clone()).await, self.voice.said(other, w).await);
         // a name may begin another: the longest go first
         let mut all: Vec<String> = names.iter().flat_map(|name| [name.clone(), made_up(name)]).collect();
         all.sort_by_key(|name| std::cmp::Reverse(name.len()));

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{AQUA, AQUA_MACHINE, BERGMANN, CERAM};
 use crate::{
     harness::{Hub, tests},
-    writes::{absent, ask, fault, first, refused, write},
+    writes::{absent, answer, ask, change, fault, first, refused, write},
 };
 
 tests! {
@@ -24,19 +24,6 @@ tests! {
 
 const SHOWN: &str = "id qty reasonCode commentShared rowVersion status committedAt committedBy { slug } bucketStart";
 const OWN: &str = "qty reasonCode commentShared rowVersion committedAt";
-
-/// The answer for the week that begins on this Monday.
-async fn answer(hub: &Hub, seat: &str, monday: &str) -> Value {
-    let of = format!(
-        "filter: {{ bucketStart: {{ eq: \"{monday}\" }}, version: {{ status: {{ eq: PUBLISHED }} }}, \
-         series: {{ product: {{ sku: {{ eq: \"S40\" }} }} }} }}"
-    );
-    first(hub, seat, "supplyCommitments", &of, "id rowVersion qty").await
-}
-
-fn change(row: &Value, qty: &str) -> Value {
-    json!({ "id": row["id"], "rowVersion": row["rowVersion"], "qty": qty })
-}
 
 async fn a_supplier_answers_open_weeks(hub: Hub) {
     let row = answer(&hub, AQUA, "2026-06-29").await;

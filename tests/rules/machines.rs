@@ -1,6 +1,7 @@
 //! A machine account reads what the planners of its organisation read, minus persons; it does so from its
 //! organisation's addresses, within a budget, and takes nothing along.
 
+use entente::access::connect::Dialect;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -11,7 +12,7 @@ tests! {
     reading: a_machine_reads_what_planners_read_minus_persons, a_budget_is_for_a_minute, everybody_may_have_a_budget,
         machines_export_nothing;
     changing: a_machine_comes_from_its_networks, only_trusted_proxies_tell_addresses,
-        a_machine_without_networks_comes_from_nowhere;
+        a_machine_without_networks_comes_from_nowhere, a_budget_below_nothing_is_none, budgets_of_several_roles;
 }
 
 const MACHINES: &str = "principal_id = (SELECT id FROM principal WHERE slug = 'erp')";
@@ -154,6 +155,45 @@ async fn a_budget_is_for_a_minute(hub: Hub) {
     // nobody else pays for it
     for _ in 0..3 {
         cost(&hub, AQUA, 1_000).await.data();
+    }
+}
+
+async fn a_budget_below_nothing_is_none(hub: Hub) {
+    let hub = hub.with(|config| config.limits.budgets = true).await;
+    hub.sql(&format!("UPDATE role_assignment SET cost_per_minute = -1 WHERE {MACHINES}")).await;
+    let (code, message) = cost(&hub, AQUA_MACHINE, 2).await.refusal();
+    assert_eq!(code, "COST_LIMIT_EXCEEDED", "{message}");
+    // zero is no limit
+    hub.sql(&format!("UPDATE role_assignment SET cost_per_minute = 0 WHERE {MACHINES}")).await;
+    for _ in 0..9 {
+        cost(&hub, AQUA_MACHINE, 1_000).await.data();
+    }
+}
+
+/// Of those that apply where it is asked from, the most generous.
+async fn budgets_of_several_roles(hub: Hub) {
+    let hub = hub.with(|config| config.limits.budgets = true).await;
+    let id = match hub.dialect() {
+        Dialect::Sqlite => "randomblob(16)",
+        Dialect::Postgres => "gen_random_uuid()",
+    };
+    let budgets = async |here: u32, networks: &str, there: u32| {
+        hub.sql(&format!("UPDATE role_assignment SET cost_per_minute = {here} WHERE {MACHINES}")).await;
+        let one = format!(
+            "INSERT INTO role_assignment (id, principal_id, role, valid_from, networks, cost_per_minute) \
+             SELECT {id}, principal_id, role, valid_from, '[\"{networks}\"]', {there} FROM role_assignment WHERE {MACHINES} LIMIT 1"
+        );
+        assert_eq!(hub.sql(&one).await, 1);
+    };
+    // the larger one is for elsewhere
+    budgets(10, "203.0.113.0/25", 100_000).await;
+    cost(&hub, AQUA_MACHINE, 10).await.data();
+    spent(&cost(&hub, AQUA_MACHINE, 2).await, 12);
+    hub.sql(&format!("DELETE FROM role_assignment WHERE {MACHINES} AND cost_per_minute = 100000")).await;
+    // no limit is more than any
+    budgets(20, "127.0.0.0/8", 0).await;
+    for _ in 0..3 {
+        cost(&hub, AQUA_MACHINE, 20).await.data();
     }
 }
 

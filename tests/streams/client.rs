@@ -14,7 +14,7 @@ use tokio_tungstenite::{
 use crate::harness::Hub;
 
 pub const PROTOCOL: &str = "graphql-transport-ws";
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub async fn soon<F: Future>(what: &str, work: F) -> F::Output {
     timeout(PATIENCE, work).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
@@ -96,6 +96,34 @@ impl Socket {
         serde_json::from_str(&text).unwrap_or_else(|_| panic!("no JSON: {text}"))
     }
 
+    /// Until the hub asks whether it is there; what is read next answers.
+    pub async fn pinged(&mut self) {
+        let pinged = async {
+            loop {
+                match self.0.next().await {
+                    Some(Ok(Message::Ping(_))) => return,
+                    Some(Ok(_)) => {}
+                    other => panic!("no ping: {other:?}"),
+                }
+            }
+        };
+        soon("a ping", pinged).await
+    }
+
+    /// The next message, or nothing if the other side is gone.
+    pub async fn hear_or_end(&mut self) -> Option<Value> {
+        let heard = async {
+            loop {
+                match self.0.next().await {
+                    Some(Ok(Message::Text(text))) => return Some(serde_json::from_str(&text).unwrap()),
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                    _ => return None,
+                }
+            }
+        };
+        soon("a message", heard).await
+    }
+
     /// Until it is closed, past messages that come before.
     pub async fn closed(&mut self) -> (u16, String) {
         let closed = async {
@@ -109,6 +137,23 @@ impl Socket {
             }
         };
         soon("a close", closed).await
+    }
+
+    /// All that comes until it is closed, and its code.
+    pub async fn rest(&mut self) -> (Vec<String>, u16) {
+        let mut texts = Vec::new();
+        let closed = async {
+            loop {
+                match self.0.next().await {
+                    Some(Ok(Message::Text(text))) => texts.push(text.to_string()),
+                    Some(Ok(Message::Close(Some(frame)))) => return frame.code.into(),
+                    Some(Ok(_)) => {}
+                    other => panic!("no close: {other:?}"),
+                }
+            }
+        };
+        let code = soon("a close", closed).await;
+        (texts, code)
     }
 
     /// It is open, and listens.

@@ -1,6 +1,6 @@
-//! A connection is its caller's: without one there is none, and it ends with the right, within a second.
+//! A connection is its caller's: without one there is none, and it ends with the right.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ed25519_dalek::SigningKey;
 use entente::{
@@ -23,9 +23,6 @@ tests! {
     changing: who_is_locked_is_disconnected, a_role_ends_by_the_clock, a_deputy_is_disconnected_with_the_delegation,
         who_left_before_coming_is_not_let_in;
 }
-
-/// From the change on.
-const SECOND: Duration = Duration::from_secs(1);
 
 async fn refused(hub: &Hub, message: Value) -> String {
     let mut socket = Socket::open(hub).await;
@@ -125,7 +122,6 @@ async fn stream(hub: &Hub, token: &str) -> Events {
 
 /// Both doors say so, and let go of their subscriptions.
 async fn both_end(mut socket: Socket, mut events: Events, part: &str) {
-    let begun = Instant::now();
     let (code, reason) = socket.closed().await;
     assert!(code == 4401 && reason.contains(part), "{code} {reason}");
     let event = events.event().await.unwrap();
@@ -133,7 +129,6 @@ async fn both_end(mut socket: Socket, mut events: Events, part: &str) {
     assert_eq!((event.event.as_str(), &body["errors"][0]["extensions"]["code"]), ("next", &json!("UNAUTHENTICATED")));
     assert_eq!(events.event().await.unwrap().event, "complete");
     assert!(events.event().await.is_none());
-    assert!(begun.elapsed() < SECOND, "{:?}", begun.elapsed());
 }
 
 async fn a_connection_ends_with_its_token(hub: Hub) {

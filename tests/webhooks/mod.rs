@@ -3,7 +3,7 @@
 
 mod delivery;
 mod feed;
-mod receiver;
+pub mod receiver;
 mod script;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -21,7 +21,7 @@ const AQUA: &str = "aqua-seals/partner_planner";
 const DOCUMENT: &str = "subscription { demandUpdates(from: NOW) { kind id cursor node { qty } } }";
 
 /// A hub that may ask this machine.
-async fn open(hub: &Hub) -> Hub {
+pub async fn open(hub: &Hub) -> Hub {
     open_as(hub, |_| ()).await
 }
 
@@ -36,13 +36,13 @@ async fn open_as(hub: &Hub, change: impl FnOnce(&mut Config)) -> Hub {
 }
 
 /// Delivers until it is dropped, as a hub that dies.
-struct Deliveries {
+pub struct Deliveries {
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
 }
 
 impl Deliveries {
-    fn of(hub: &Hub) -> Self {
+    pub fn of(hub: &Hub) -> Self {
         let (stop, told) = oneshot::channel();
         Deliveries { stop: Some(stop), task: tokio::spawn(webhook::keep(hub.app().clone(), told)) }
     }

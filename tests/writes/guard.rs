@@ -16,7 +16,8 @@ tests! {
         a_row_that_others_need_is_not_deleted,
         a_hidden_row_that_is_in_the_way_is_told_to_nobody_else,
         rights_given_by_a_write_hold_at_once,
-        the_shared_data_changes_under_a_write;
+        the_shared_data_changes_under_a_write,
+        the_shared_data_changes_under_a_look;
 }
 
 const ANNA: &str = "nordwind/sales_rep/anna";
@@ -183,4 +184,30 @@ async fn the_shared_data_changes_under_a_write(hub: Hub) {
     let reply = super::ask(&hub, ANNA, "updateCustomer", json!({ "id": row["id"], "city": "Speyer" }), "id").await;
     assert_eq!((reply.status, super::fault(&reply).0.as_str()), (401, "UNAUTHENTICATED"));
     assert_eq!(hub.number("SELECT count(*) FROM customer WHERE city = 'Speyer'").await, 0);
+}
+
+/// What another process has taken away opens nothing, and is told nothing of rows.
+async fn the_shared_data_changes_under_a_look(hub: Hub) {
+    let folder = tempfile::tempdir().unwrap();
+    let hub = hub.with(|config| config.mail.folder = Some(folder.path().into())).await;
+    let seat = "nordwind/support_agent/svea";
+    let of = "{ contacts(filter: { customer: { name: { like: \"Familie Huber%\" } } }) { nodes { id phone } } }";
+    let id = hub.data(seat, of).await["contacts"]["nodes"][0]["id"].take();
+    let document = "mutation($input: BreakGlassInput!) { done: breakGlass(input: $input) { breakGlass { field } } }";
+    let svea = "principal_id = (SELECT id FROM principal WHERE slug = 'svea')";
+    let elsewhere = "networks = '[\"203.0.113.0/25\"]'";
+    for (change, code) in [(elsewhere, "FORBIDDEN"), ("role = 'marketing'", "UNAUTHENTICATED")] {
+        // the view is compiled while she may
+        hub.sql(&format!("UPDATE role_assignment SET networks = NULL WHERE {svea}")).await;
+        hub.data(seat, of).await;
+        hub.sql(&format!("UPDATE role_assignment SET {change} WHERE {svea}")).await;
+        let mut told = Vec::new();
+        for id in [&id, &json!("Contact_AAAAAAAAAAAAAAAAAAAAAA")] {
+            let input = json!({ "id": id, "field": "phone", "reason": "the pump they called about is leaking gas" });
+            told.push(super::fault(&hub.query_with(seat, document, json!({ "input": input })).await));
+        }
+        assert!(told[0].0 == code && told[0] == told[1], "{told:?}");
+    }
+    assert_eq!(hub.number("SELECT count(*) FROM break_glass").await, 0);
+    assert_eq!(hub.number("SELECT count(*) FROM mail").await, 0);
 }

@@ -6,13 +6,16 @@ mod input;
 mod once;
 mod place;
 mod record;
+mod storm;
+mod unread;
 
 use serde_json::{Value, json};
 
 use crate::harness::{Hub, Reply, Test};
 
 pub fn tests() -> Vec<Test> {
-    [guard::tests(), input::tests(), once::tests(), place::tests(), record::tests()].into_iter().flatten().collect()
+    let all = [guard::tests(), input::tests(), once::tests(), place::tests(), record::tests(), storm::tests()];
+    all.into_iter().chain([unread::tests()]).flatten().collect()
 }
 
 /// `updateCustomer` with this input, which gives these fields of the row.
@@ -52,6 +55,20 @@ pub async fn first(hub: &Hub, seat: &str, list: &str, arguments: &str, fields: &
     let row = data[list]["nodes"][0].clone();
     assert!(!row.is_null(), "{list} {arguments}");
     row
+}
+
+/// What a supplier answered for the week that begins on this Monday.
+pub async fn answer(hub: &Hub, seat: &str, monday: &str) -> Value {
+    let of = format!(
+        "filter: {{ bucketStart: {{ eq: \"{monday}\" }}, version: {{ status: {{ eq: PUBLISHED }} }}, \
+         series: {{ product: {{ sku: {{ eq: \"S40\" }} }} }} }}"
+    );
+    first(hub, seat, "supplyCommitments", &of, "id rowVersion qty").await
+}
+
+/// Another quantity for it.
+pub fn change(row: &Value, qty: &str) -> Value {
+    json!({ "id": row["id"], "rowVersion": row["rowVersion"], "qty": qty })
 }
 
 /// The seat's schema has no such mutation: the answer is the one that a word without meaning gets.

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{fault, first};
+use super::{answer, fault};
 use crate::harness::{Hub, Reply, send, tests};
 
 tests! {
@@ -15,10 +15,8 @@ tests! {
 
 const ALICE: &str = "aqua-seals/partner_planner/alice";
 const LENA: &str = "lindner/partner_planner/lena";
-
-async fn answer(hub: &Hub) -> Value {
-    first(hub, ALICE, "supplyCommitments", "filter: { bucketStart: { eq: \"2026-06-29\" } }", "id rowVersion qty").await
-}
+/// One that is still open to answers.
+const WEEK: &str = "2026-06-29";
 
 fn document(row: &Value, qty: &str) -> String {
     format!(
@@ -33,16 +31,16 @@ async fn act(hub: &Hub, seat: &str, document: &str) -> Reply {
 }
 
 async fn an_operator_in_the_place_of_a_seat_only_reads(hub: Hub) {
-    let row = answer(&hub).await;
+    let row = answer(&hub, ALICE, WEEK).await;
     let reply = act(&hub, "nordwind/admin", &document(&row, "1")).await;
     assert_eq!(reply.code(), "GRAPHQL_VALIDATION_FAILED", "{}", reply.text);
     let schema = act(&hub, "nordwind/admin", "{ __schema { mutationType { name } } }").await.data();
     assert!(schema["__schema"]["mutationType"].is_null());
-    assert_eq!(answer(&hub).await["rowVersion"], 1);
+    assert_eq!(answer(&hub, ALICE, WEEK).await["rowVersion"], 1);
 }
 
 async fn a_deputy_writes_what_it_was_given_to_write(hub: Hub) {
-    let row = answer(&hub).await;
+    let row = answer(&hub, ALICE, WEEK).await;
     // lena stands for alice on stock, to read; nothing of the answers is hers
     assert_eq!(act(&hub, LENA, &document(&row, "1")).await.code(), "GRAPHQL_VALIDATION_FAILED");
     // an answer is a secret of the supplier that no other partner may be shown: a colleague of alice stands for her
@@ -66,7 +64,7 @@ async fn a_deputy_writes_what_it_was_given_to_write(hub: Hub) {
         act(&hub, &deputy, &document(&row, "1")).await.data()["done"]["__typename"],
         "UpdateSupplyCommitmentPayload"
     );
-    assert_eq!(answer(&hub).await["qty"], "1");
+    assert_eq!(answer(&hub, ALICE, WEEK).await["qty"], "1");
     let line = hub.log(end).await.remove(0);
     assert!(line.starts_with(&format!("aqua-seals/{} write SupplyCommitment", slug[0].as_deref().unwrap())), "{line}");
     assert_eq!(
@@ -75,14 +73,14 @@ async fn a_deputy_writes_what_it_was_given_to_write(hub: Hub) {
     );
     // no more than the one it stands for
     hub.set_clock("2026-06-26T18:00:00Z");
-    let reply = act(&hub, &deputy, &document(&answer(&hub).await, "2")).await;
+    let reply = act(&hub, &deputy, &document(&answer(&hub, ALICE, WEEK).await, "2")).await;
     assert_eq!(fault(&reply).0, "FORBIDDEN", "{}", reply.text);
 }
 
 async fn a_mutation_is_not_a_get(hub: Hub) {
-    let row = answer(&hub).await;
+    let row = answer(&hub, ALICE, WEEK).await;
     let request = hub.request(Method::GET, "/graphql").bearer_auth(hub.token(ALICE).await);
     let reply = send(request.query(&[("query", document(&row, "1"))])).await;
     assert_eq!((reply.status, reply.header("allow")), (405, "POST"));
-    assert_eq!(answer(&hub).await["rowVersion"], 1);
+    assert_eq!(answer(&hub, ALICE, WEEK).await["rowVersion"], 1);
 }

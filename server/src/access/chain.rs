@@ -1,6 +1,7 @@
 //! The access log as it stands, for whoever checks it: whole rows, in one state of the data, past every view.
 //! What it gives never reaches a caller, only the operator's command.
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
@@ -24,10 +25,19 @@ pub struct Head {
     pub hash: String,
 }
 
-/// A line in its place.
-pub struct Kept {
-    pub line: Line,
+/// The last line of those that were dropped, or the place before the first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Anchor {
     pub seq: i64,
+    pub hash: String,
+}
+
+/// A line in its place.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Kept {
+    pub seq: i64,
+    #[serde(flatten)]
+    pub line: Line,
     pub prev_hash: Option<String>,
     pub hash: Option<String>,
 }
@@ -52,6 +62,12 @@ impl Chain {
         let text = |column| text(&rows, 0, column).unwrap_or_default();
         let number = |column| rows.int(0, column).unwrap_or_default();
         Ok(Head { chain: text(0), since: number(1), seq: number(2), hash: text(3) })
+    }
+
+    /// Where the log begins, if lines of it were dropped.
+    pub async fn anchor(&mut self) -> Result<Option<Anchor>> {
+        let rows = self.ask("SELECT dropped, dropped_hash FROM audit_chain", &[]).await?;
+        Ok(rows.int(0, 0).map(|seq| Anchor { seq, hash: text(&rows, 0, 1).unwrap_or_default() }))
     }
 
     /// Lines behind this one, in order.

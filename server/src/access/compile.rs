@@ -25,7 +25,7 @@ use super::{
     pred::{Pred, Term, always, and, at_path, given, never, not, or, tidy},
     roster::Seat,
     scope::in_force,
-    trace::{Part, Parts, Trace},
+    trace::{Act, Part, Parts, Trace},
     treat::Treatment,
     view::{FieldView, TypeView, View, ViewClass, Writes},
 };
@@ -189,9 +189,9 @@ pub fn through(rules: &Rules, seat: &Seat, facts: &Facts, glass: Glass) -> Resul
     Compiler { glass, ..Compiler::new(rules, seat, facts)? }.view(seat, facts)
 }
 
-/// The same view, with what decides about each field.
-pub fn traced(rules: &Rules, seat: &Seat, facts: &Facts) -> Result<(View, Trace), Refusal> {
-    let mut compiler = Compiler { trace: Some(Trace::default()), ..Compiler::new(rules, seat, facts)? };
+/// The same view, with what decides about each action.
+pub fn traced(rules: &Rules, seat: &Seat, facts: &Facts, glass: Glass) -> Result<(View, Trace), Refusal> {
+    let mut compiler = Compiler { glass, trace: Some(Trace::default()), ..Compiler::new(rules, seat, facts)? };
     let view = compiler.view(seat, facts)?;
     Ok((view, compiler.trace.unwrap_or_default()))
 }
@@ -200,23 +200,20 @@ pub fn traced(rules: &Rules, seat: &Seat, facts: &Facts) -> Result<(View, Trace)
 pub fn for_export(rules: &Rules, seat: &Seat, facts: &Facts, ty: TypeId) -> Result<View, Refusal> {
     let mut compiler = Compiler { glass: Glass::Whole, ..Compiler::new(rules, seat, facts)? };
     let mut view = compiler.view(seat, facts)?;
-    let left = compiler.left(ty, &rules.exports[ty.0])?;
-    let allowed = match &left {
-        Some(left) => {
-            let any = |parts: Vec<Part>| or(parts.into_iter().map(|part| part.condition));
-            let (permits, forbids) = (compiler.parts(ty, &left.permits)?, compiler.parts(ty, &left.forbids)?);
-            or([and([any(permits), not(any(forbids))]), any(compiler.parts(ty, &left.legal)?)])
-        }
-        None => never(),
-    };
+    let allowed = compiler.exports(ty)?;
     let seen = &mut view.types[ty.0];
     seen.row = tidy(&and([seen.row.clone(), allowed]));
     Ok(view)
 }
 
 /// One type of the view, for questions of the kind "what if".
-pub fn one_type(rules: &Rules, seat: &Seat, facts: &Facts, ty: TypeId) -> Result<TypeView, Refusal> {
-    Compiler::new(rules, seat, facts)?.ty(CATALOGUE.ty(ty))
+pub fn one_type(rules: &Rules, seat: &Seat, facts: &Facts, ty: TypeId, glass: Glass) -> Result<TypeView, Refusal> {
+    Compiler { glass, ..Compiler::new(rules, seat, facts)? }.ty(CATALOGUE.ty(ty))
+}
+
+/// Which rows of the type policies let out, seen or not.
+pub fn let_out(rules: &Rules, seat: &Seat, facts: &Facts, ty: TypeId) -> Result<Arc<Pred>, Refusal> {
+    Compiler::new(rules, seat, facts)?.exports(ty)
 }
 
 /// What is not forbidden to a seat, whatever it is permitted.
@@ -291,7 +288,11 @@ impl<'a> Compiler<'a> {
                 gates.entry(never()).or_default().push(by_law.clone());
                 view.fields[field] = levels_of(levels);
                 if let Some(trace) = &mut self.trace {
-                    trace.note(ty.id, field, Parts { permits, forbids: forbids.clone(), legal: legal.clone() });
+                    trace.note(
+                        ty.id,
+                        Act::Read(field),
+                        Parts { permits, forbids: forbids.clone(), legal: legal.clone() },
+                    );
                 }
             }
         }
@@ -311,6 +312,9 @@ impl<'a> Compiler<'a> {
         }
         view.agreements = std::mem::take(&mut self.deciding);
         view.writes = self.writes(ty)?;
+        if self.trace.is_some() {
+            self.exports(ty.id)?;
+        }
         Ok(view)
     }
 
@@ -379,29 +383,46 @@ impl<'a> Compiler<'a> {
     fn writes(&mut self, ty: &Type) -> Result<Writes, Refusal> {
         let rules = &self.rules.writes[ty.id.0];
         let mut writes = Writes::none(ty);
-        for (class, slot) in [(&rules.create, &mut writes.create), (&rules.delete, &mut writes.delete)] {
+        let whole =
+            [(&rules.create, &mut writes.create, Act::Create), (&rules.delete, &mut writes.delete, Act::Delete)];
+        for (class, slot, act) in whole {
             if let Some(class) = class {
-                *slot = self.permitted(ty.id, class)?;
+                *slot = self.permitted(ty.id, class, &[act])?;
             }
         }
         for class in &rules.fields {
-            let p = self.permitted(ty.id, class)?;
+            let acts: Vec<Act> = class.fields.iter().map(|field| Act::Write(*field)).collect();
+            let p = self.permitted(ty.id, class, &acts)?;
             class.fields.iter().for_each(|field| writes.fields[*field] = p.clone());
         }
         Ok(writes)
     }
 
+    /// The rows that may be taken along by whoever sees them.
+    fn exports(&mut self, ty: TypeId) -> Result<Arc<Pred>, Refusal> {
+        let rules = self.rules;
+        self.permitted(ty, &rules.exports[ty.0], &[Act::Export])
+    }
+
     /// In which rows the action is permitted. A policy that shows a field treated permits no write of it.
-    fn permitted(&mut self, ty: TypeId, class: &FieldClass) -> Result<Arc<Pred>, Refusal> {
+    fn permitted(&mut self, ty: TypeId, class: &FieldClass, acts: &[Act]) -> Result<Arc<Pred>, Refusal> {
         let Some(left) = self.left(ty, class)? else { return Ok(never()) };
-        let mut any = |left: &[Remains<'_>]| {
-            let full: Vec<_> = left.iter().filter(|(r, _)| r.shown == Shown::As(Treatment::Full)).cloned().collect();
-            Ok(or(self.parts(ty, &full)?.into_iter().map(|part| part.condition)))
+        let counts = |rule: &Rule| acts == [Act::Export] || rule.shown == Shown::As(Treatment::Full);
+        let mut granted = |left: &[Remains<'_>]| {
+            let left: Vec<_> = left.iter().filter(|(rule, _)| counts(rule)).cloned().collect();
+            let full = |part| Part { shown: Some(Treatment::Full), ..part };
+            Ok::<Vec<_>, Refusal>(self.parts(ty, &left)?.into_iter().map(full).collect())
         };
-        let (permits, legal) = (any(&left.permits)?, any(&left.legal)?);
-        let forbid = or(self.parts(ty, &left.forbids)?.into_iter().map(|part| part.condition));
-        let permits = if self.open { always() } else { permits };
-        Ok(tidy(&or([and([permits, not(forbid)]), legal])))
+        let (permits, legal) = (granted(&left.permits)?, granted(&left.legal)?);
+        let forbids = self.parts(ty, &left.forbids)?;
+        let any = |parts: &[Part]| or(parts.iter().map(|part| part.condition.clone()));
+        let open = if self.open { always() } else { any(&permits) };
+        let p = tidy(&or([and([open, not(any(&forbids))]), any(&legal)]));
+        if let Some(trace) = &mut self.trace {
+            let parts = Parts { permits, forbids: forbids.into(), legal: legal.into() };
+            acts.iter().for_each(|act| trace.note(ty, *act, parts.clone()));
+        }
+        Ok(p)
     }
 
     fn left<'r>(&self, ty: TypeId, class: &'r FieldClass) -> Result<Option<Left<'r>>, Refusal> {

@@ -199,7 +199,8 @@ async fn holders(state: &Snapshot, seat: &Seat) -> Result<Vec<Held>> {
         from: right.valid_from,
         until: right.valid_to,
         networks: networks(right.networks.as_ref(), machines.contains(&right.principal_id)),
-        budget: right.cost_per_minute.map(|most| u32::try_from(most).unwrap_or_default()),
+        // less than nothing is next to nothing, not no limit
+        budget: right.cost_per_minute.map(|most| u32::try_from(most).unwrap_or(1)),
     });
     Ok(held.collect())
 }

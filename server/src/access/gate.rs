@@ -19,7 +19,7 @@ use super::{
     facts::Facts,
     former::Former,
     guard, joint,
-    log::Heads,
+    log::{Heads, Shared, Watching},
     read::{Arg, Pace, Rows, Session},
     roster::{self, Caller, Origin, Place, Seat},
     select::{Binding, Statement},
@@ -49,7 +49,11 @@ pub struct Gate {
     joint: Cache<(Arc<Seat>, Uuid, Arc<Place>), Arc<View>>,
     /// Watched from the moment that somebody waits for changes.
     pub(super) heads: OnceLock<Heads>,
+    pub(super) shared: Shared,
+    pub(super) watching: Watching,
     pub(super) keys: Keys,
+    /// Who writes what views are compiled from does so alone.
+    pub(super) deciding: Arc<Mutex<()>>,
     pub(super) former: Former,
 }
 
@@ -67,9 +71,17 @@ impl Gate {
             turns,
             joint,
             heads,
+            shared: Shared::default(),
+            watching: Watching::default(),
             keys: Keys::default(),
+            deciding: Arc::default(),
             former: Former::default(),
         })
+    }
+
+    /// Notices changes in another way.
+    pub fn watching(self, watching: Watching) -> Self {
+        Gate { watching, ..self }
     }
 
     pub fn rules(&self) -> Arc<Rules> {
@@ -133,6 +145,14 @@ impl Gate {
             _ => self.compile(&caller.seat, now).await?,
         };
         Self::admit(view, caller, now)
+    }
+
+    /// The same, where the version of the shared data is known.
+    pub async fn view_at(&self, caller: &Caller, version: i64, now: Instant) -> Result<Arc<View>> {
+        match self.kept(&caller.seat, now).filter(|view| caller.place.is_none() && view.version == version) {
+            Some(view) => Self::admit(view, caller, now),
+            None => self.fresh_view(caller, now).await,
+        }
     }
 
     async fn joint_view(&self, caller: &Caller, now: Instant, fresh: bool) -> Result<Arc<View>> {
@@ -291,7 +311,7 @@ impl<'g> Reading<'g> {
         };
         match statement.release() {
             None => Ok(rows),
-            Some(how) => guard::release(self.db, how, &rows).await,
+            Some(how) => guard::release(self.db, how, rows).await,
         }
     }
 

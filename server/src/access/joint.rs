@@ -11,7 +11,7 @@ use super::{
     compile::{self, Glass},
     facts::{Delegated, Facts},
     guard::Guard,
-    pred::{Pred, Term, Val, and, given, never, not, or, tidy},
+    pred::{Pred, Term, Val, and, given, never, not, or, over_terms, tidy},
     roster::Caller,
     treat::Treatment,
     view::{Edges, FieldView, Held, TypeView, View, ViewClass, Writes},
@@ -179,22 +179,10 @@ impl Treatment {
 
 /// The condition with this person as the one who asks.
 fn named(p: &Arc<Pred>, who: Uuid) -> Arc<Pred> {
-    let term = |t: &Term| match t {
+    over_terms(p, &|t| match t {
         Term::Me => Term::Lit(Val::Id(who)),
         other => other.clone(),
-    };
-    match &**p {
-        Pred::Const(_) | Pred::Has(_) => p.clone(),
-        Pred::And(all) => and(all.iter().map(|p| named(p, who))),
-        Pred::Or(all) => or(all.iter().map(|p| named(p, who))),
-        Pred::Not(inner) => Arc::new(Pred::Not(named(inner, who))),
-        Pred::If(c, yes, no) => Arc::new(Pred::If(named(c, who), named(yes, who), named(no, who))),
-        Pred::Cmp(op, a, b) => Arc::new(Pred::Cmp(*op, term(a), term(b))),
-        Pred::In(t, vals) => Arc::new(Pred::In(term(t), vals.clone())),
-        Pred::Like(t, pattern) => Arc::new(Pred::Like(term(t), pattern.clone())),
-        Pred::Member(t, set, holder) => Arc::new(Pred::Member(term(t), set, term(holder))),
-        Pred::At(step, inner) => Arc::new(Pred::At(*step, named(inner, who))),
-    }
+    })
 }
 
 #[cfg(test)]

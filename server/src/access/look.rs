@@ -58,16 +58,17 @@ impl Gate {
         if caller.place.is_some() {
             return Err(Error::forbidden("a look is taken by oneself, leave `X-Entente-As` out"));
         }
-        let view = self.view(caller, now).await?;
+        let (whole, broken) = self.looking(caller, now).await?;
         let unknown = || Error::input(format!("`{}` has no field `{}`", look.ty.name, look.field));
-        let field = look.ty.field_index(look.field).filter(|field| *field > 0 && view.sees(look.ty.id, *field));
+        let field = look.ty.field_index(look.field).filter(|field| *field > 0 && broken.sees(look.ty.id, *field));
         let field = field.ok_or_else(unknown)?;
+        let policies = whole.policies;
         let reason = look.reason.trim();
         if !REASON.contains(&reason.chars().count()) {
             let (least, most) = (REASON.start(), REASON.end());
             return Err(Error::input(format!("say why in `reason`, in {least} to {most} characters")));
         }
-        self.may_open(caller, look, field, now).await?;
+        self.may_open((whole, broken), caller, look, field, now).await?;
         if !post.is_open() {
             return Err(Error::Conflict(
                 "whoever answers for the row must be told by e-mail, and this hub sends none: set `mail.smtp` or `mail.folder`".into(),
@@ -102,7 +103,7 @@ impl Gate {
             fields: Some(json!([look.field])),
             rows: Some(1),
             decision: "allow".into(),
-            policy_version: format!("{:016x}", view.policies),
+            policy_version: format!("{policies:016x}"),
             agreement: None,
             reason: Some(reason.into()),
         };
@@ -115,20 +116,35 @@ impl Gate {
         Ok(key)
     }
 
-    /// The row is there, its field is hidden or treated, and a policy lets it be opened.
-    async fn may_open(&self, caller: &Caller, look: &Look<'_>, field: usize, now: Instant) -> Result<()> {
+    /// What the caller sees without looks, and with all that policies offer. Compiled from what the database says now:
+    /// a look is a write, and no later question would find out that the right to it had ended.
+    async fn looking(&self, caller: &Caller, now: Instant) -> Result<(View, View)> {
         let facts = Facts::read(&self.db, &caller.seat, now).await?;
         let rules = self.rules();
         let view = |glass| {
             let view = through(&rules, &caller.seat, &facts, glass);
             view.map_err(|why| Error::internal(format!("no view for {:?}: {why}", caller.seat)))
         };
-        match self.in_full(view(Glass::Whole)?, caller, look, field, now).await? {
+        let whole = view(Glass::Whole)?;
+        Self::admitted(&whole, caller, now)?;
+        Ok((whole, view(Glass::Broken)?))
+    }
+
+    /// The row is there, its field is hidden or treated, and a policy lets it be opened.
+    async fn may_open(
+        &self,
+        (whole, broken): (View, View),
+        caller: &Caller,
+        look: &Look<'_>,
+        field: usize,
+        now: Instant,
+    ) -> Result<()> {
+        match self.in_full(whole, caller, look, field, now).await? {
             None => return Err(Error::not_found("there is no such row")),
             Some(true) => return Err(Error::input(format!("`{}` is shown to you anyway", look.field))),
             Some(false) => {}
         }
-        match self.in_full(view(Glass::Broken)?, caller, look, field, now).await? {
+        match self.in_full(broken, caller, look, field, now).await? {
             Some(true) => Ok(()),
             _ => Err(Error::forbidden(format!("no policy lets you open `{}` of this row", look.field))),
         }

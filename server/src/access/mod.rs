@@ -12,6 +12,7 @@ mod guess;
 mod joint;
 pub mod key;
 pub mod lead;
+pub mod lens;
 pub mod load;
 pub mod log;
 pub mod look;

@@ -142,6 +142,12 @@ impl Gate {
         Ok(edges.into_iter().filter(|at| *at > now).min())
     }
 
+    /// The types whose rows decide when that is.
+    pub fn edge_types(&self, view: &View) -> BTreeSet<TypeId> {
+        let (statement, _) = self.statement(&view.moments());
+        CATALOGUE.types.iter().filter(|ty| statement.names(ty.table)).map(|ty| ty.id).collect()
+    }
+
     fn statement(&self, moments: &Moments) -> (Statement, Vec<Next>) {
         let (mut sql, mut all) = (Sql::new(self.dialect()), Vec::new());
         for column in &moments.columns {

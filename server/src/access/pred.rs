@@ -355,6 +355,23 @@ pub fn given(known: &Arc<Pred>, p: &Arc<Pred>) -> Arc<Pred> {
     and(conjuncts(p).iter().filter(|c| !implies(known, c)).map(left).collect::<Vec<_>>())
 }
 
+/// The condition with other terms in the place of its own.
+pub fn over_terms(p: &Arc<Pred>, term: &impl Fn(&Term) -> Term) -> Arc<Pred> {
+    let over = |p: &Arc<Pred>| over_terms(p, term);
+    match &**p {
+        Const(_) | Pred::Has(_) => p.clone(),
+        And(all) => and(all.iter().map(over)),
+        Or(all) => or(all.iter().map(over)),
+        Not(inner) => Arc::new(Not(over(inner))),
+        Pred::If(c, yes, no) => Arc::new(Pred::If(over(c), over(yes), over(no))),
+        Pred::Cmp(op, a, b) => Arc::new(Pred::Cmp(*op, term(a), term(b))),
+        Pred::In(t, vals) => Arc::new(Pred::In(term(t), vals.clone())),
+        Pred::Like(t, pattern) => Arc::new(Pred::Like(term(t), pattern.clone())),
+        Pred::Member(t, set, holder) => Arc::new(Pred::Member(term(t), set, term(holder))),
+        At(step, inner) => Arc::new(At(*step, over(inner))),
+    }
+}
+
 /// What is known of the row that a reference leads to, where `known` holds of the row that has it.
 pub fn behind(known: &Pred, step: usize) -> Arc<Pred> {
     seen_from(known, step).unwrap_or_else(always)

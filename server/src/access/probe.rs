@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use super::{
     connect::Db,
-    pred::{Op, Pred, Term, Val, at_path},
+    lens::Lens,
+    pred::{Op, Pred, Term, Val, and, at_path},
     read::{Cell, Rows},
     select::{Binding, Statement, day_of},
     sql::{Reach, Sql},
@@ -29,11 +30,18 @@ pub struct Probe {
     db: Db,
     pub now: Instant,
     pub me: Uuid,
+    /// What may be told to whoever asks; at the operator's shell everything.
+    lens: Option<Arc<Lens>>,
 }
 
 impl Probe {
     pub fn new(db: &Db, me: Uuid, now: Instant) -> Self {
-        Probe { db: db.clone(), now, me }
+        Probe { db: db.clone(), now, me, lens: None }
+    }
+
+    /// For somebody who is told no more than this lens shows.
+    pub fn through(self, lens: Option<&Arc<Lens>>) -> Self {
+        Probe { lens: lens.cloned(), ..self }
     }
 
     /// The same person at another moment.
@@ -54,7 +62,9 @@ impl Probe {
                 sql.pred(ty, &row, condition);
                 sql.push(" THEN 1 ELSE 0 END");
             }
-            let _ = write!(sql.text, " FROM \"{}\" {row} WHERE {row}.\"id\" = ", ty.table);
+            let _ = write!(sql.text, " FROM \"{}\" {row} WHERE ", ty.table);
+            self.told(&mut sql, ty, &row, &[]);
+            let _ = write!(sql.text, "{row}.\"id\" = ");
             sql.id_literal(key);
             let rows = self.run(sql).await?;
             if rows.is_empty() {
@@ -77,6 +87,7 @@ impl Probe {
     pub async fn count(&self, ty: &Type, condition: &Pred) -> Result<i64> {
         let (mut sql, row) = self.over(Reach::Many);
         let _ = write!(sql.text, "SELECT count(*) FROM \"{}\" {row} WHERE ", ty.table);
+        self.told(&mut sql, ty, &row, &[condition]);
         sql.pred(ty, &row, condition);
         self.number(sql).await
     }
@@ -85,6 +96,7 @@ impl Probe {
     pub async fn beyond(&self, ty: &Type, condition: &Pred, other: &Pred) -> Result<i64> {
         let (mut sql, row) = self.over(Reach::Many);
         let _ = write!(sql.text, "SELECT count(*) FROM \"{}\" {row} WHERE ", ty.table);
+        self.told(&mut sql, ty, &row, &[condition, other]);
         sql.pred(ty, &row, condition);
         sql.push(" AND (");
         sql.pred(ty, &row, other);
@@ -99,6 +111,8 @@ impl Probe {
         ranks.sort_by_key(|shown| shown.fullness());
         let (mut sql, row) = self.over(Reach::Many);
         let _ = write!(sql.text, "SELECT count(*) FROM \"{}\" {row} WHERE ", ty.table);
+        let levels = [view, other].into_iter().flat_map(|of| of.fields[field].levels.iter().map(|(p, _)| &**p));
+        self.told(&mut sql, ty, &row, &levels.chain([&*view.row, &*other.row]).collect::<Vec<_>>());
         sql.pred(ty, &row, &view.row);
         sql.push(" AND ");
         for (i, of) in [view, other].into_iter().enumerate() {
@@ -120,6 +134,7 @@ impl Probe {
     pub async fn find(&self, ty: &Type, condition: &Pred, limit: usize) -> Result<Vec<Uuid>> {
         let (mut sql, row) = self.over(Reach::Many);
         let _ = write!(sql.text, "SELECT {row}.\"id\" FROM \"{}\" {row} WHERE ", ty.table);
+        self.told(&mut sql, ty, &row, &[condition]);
         sql.pred(ty, &row, condition);
         let _ = write!(sql.text, " ORDER BY {row}.\"id\" LIMIT {limit}");
         let rows = self.run(sql).await?;
@@ -159,8 +174,10 @@ impl Probe {
         let (mut sql, first) = self.over(Reach::One);
         let (mut row, mut of, mut joins) = (first.clone(), CATALOGUE.ty(ty.id), String::new());
         let (last, steps) = path.split_last().map_or((&0, &[][..]), |(last, steps)| (last, steps));
+        let mut way = Vec::new();
         for step in steps {
             let Some(to) = of.fields[*step].to else { break };
+            way.push((row.clone(), of, *step));
             let next = sql.alias();
             let column = of.fields[*step].column;
             of = CATALOGUE.ty(to);
@@ -171,6 +188,13 @@ impl Probe {
         let _ =
             write!(sql.text, "SELECT {of_all}({row}.\"{}\") FROM \"{}\" {first}{joins} WHERE ", field.column, ty.table);
         sql.pred(ty, &first, rows);
+        if let Some(lens) = &self.lens {
+            way.push((row, of, *last));
+            for (row, of, step) in way {
+                sql.push(" AND ");
+                sql.pred(of, &row, &and([lens.row(of.id).clone(), lens.full(of.id, step).clone()]));
+            }
+        }
         Ok((field, self.run(sql).await?))
     }
 
@@ -178,6 +202,9 @@ impl Probe {
     /// persons are left out.
     pub fn label<'a>(&'a self, ty: &'a Type, key: Uuid) -> Pin<Box<dyn Future<Output = Result<String>> + Send + 'a>> {
         Box::pin(async move {
+            if self.lens.is_some() && self.find(ty, &is_key(key), 1).await?.is_empty() {
+                return Ok("one that you are not shown".into());
+            }
             for name in NAMES {
                 if let Some(field) = ty.field_index(name).filter(|_| !(ty.name == "Principal" && *name != "slug"))
                     && let Some(name) = self.value(ty, key, &[field]).await?
@@ -196,8 +223,21 @@ impl Probe {
                     parts.push(part);
                 }
             }
-            Ok(if parts.is_empty() { key.to_string() } else { parts.join(", ") })
+            Ok(match parts.is_empty() {
+                false => parts.join(", "),
+                // keys are for the shell
+                true if self.lens.is_some() => "one without a name".into(),
+                true => key.to_string(),
+            })
         })
+    }
+
+    /// The begin of a condition: the rows of which it may be told whether they satisfy these.
+    fn told(&self, sql: &mut Sql, ty: &Type, row: &str, conditions: &[&Pred]) {
+        if let Some(lens) = &self.lens {
+            sql.pred(ty, row, &lens.over(ty, conditions));
+            sql.push(" AND ");
+        }
     }
 
     fn over(&self, reach: Reach) -> (Sql, String) {

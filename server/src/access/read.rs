@@ -36,7 +36,7 @@ use crate::error::{Error, Result};
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Prepared statements that one connection keeps before it starts anew.
-const STATEMENTS: usize = 500;
+const STATEMENTS: usize = 1_500;
 
 /// A bound value. Its variant is the type that the statement names.
 #[derive(Clone, Debug, PartialEq)]

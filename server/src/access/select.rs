@@ -47,7 +47,7 @@ pub struct Statement {
     reads: BTreeSet<(TypeId, usize)>,
     noted: Noted,
     /// What may be told of the rows, if not all of them.
-    release: Option<Release>,
+    release: Option<Arc<Release>>,
 }
 
 /// The values of one run.
@@ -382,7 +382,7 @@ impl Statement {
     }
 
     /// How its rows are told, if not as they are.
-    pub(super) fn release(&self) -> Option<&Release> {
+    pub(super) fn release(&self) -> Option<&Arc<Release>> {
         self.release.as_ref()
     }
 

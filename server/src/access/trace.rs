@@ -1,4 +1,4 @@
-//! What decides about a field, kept while a view is compiled: the rules that are left for the seat, each
+//! What decides about an action, kept while a view is compiled: the rules that are left for the seat, each
 //! with its condition. The view folds the same conditions, so what is told of it is what it does.
 
 use std::{cell::RefCell, collections::HashMap, sync::Arc};
@@ -21,7 +21,7 @@ use crate::{
 };
 use entities::meta::Holder;
 
-/// A rule that may decide about a field, for one seat.
+/// A rule that may decide about an action, for one seat.
 #[derive(Clone, Debug)]
 pub struct Part {
     pub rule: Arc<Rule>,
@@ -41,9 +41,18 @@ pub struct Parts {
     pub legal: Arc<[Part]>,
 }
 
-/// By type and field.
+/// What is done to a row, or to a field of it: one action of the policies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Act {
+    Read(usize),
+    Write(usize),
+    Create,
+    Delete,
+    Export,
+}
+
 #[derive(Debug, Default)]
-pub struct Trace(HashMap<(TypeId, usize), Parts>);
+pub struct Trace(HashMap<(TypeId, Act), Parts>);
 
 /// One of the conditions of a rule, all of which must hold.
 #[derive(Clone, Debug)]
@@ -56,12 +65,12 @@ pub struct Piece {
 }
 
 impl Trace {
-    pub(super) fn note(&mut self, ty: TypeId, field: usize, parts: Parts) {
-        self.0.insert((ty, field), parts);
+    pub(super) fn note(&mut self, ty: TypeId, act: Act, parts: Parts) {
+        self.0.insert((ty, act), parts);
     }
 
-    pub fn of(&self, ty: TypeId, field: usize) -> Option<&Parts> {
-        self.0.get(&(ty, field))
+    pub fn of(&self, ty: TypeId, act: Act) -> Option<&Parts> {
+        self.0.get(&(ty, act))
     }
 }
 

@@ -50,7 +50,7 @@ pub struct Held {
     pub until: Option<Instant>,
     /// `None`: from anywhere.
     pub networks: Option<Vec<IpNet>>,
-    /// What documents asked in a minute may cost; `None`: as the hub is set.
+    /// What documents asked in a minute may cost, 0 without limit; `None`: as the hub is set.
     pub budget: Option<u32>,
 }
 
@@ -198,9 +198,11 @@ impl View {
         self.held(caller.principal, now).any(|held| held.open_to(caller.origin))
     }
 
-    /// What documents may cost that the person asks in a minute; `None`: as the hub is set.
-    pub fn budget(&self, principal: Uuid, now: Instant) -> Option<u32> {
-        self.held(principal, now).map(|held| held.budget).max().flatten()
+    /// What documents may cost that the caller asks in a minute, 0 without limit; `None`: as the hub is set. Of several
+    /// roles that can be used from there the most generous counts.
+    pub fn budget(&self, caller: &Caller, now: Instant) -> Option<u32> {
+        let open = self.held(caller.principal, now).filter(|held| held.open_to(caller.origin));
+        open.filter_map(|held| held.budget).max_by_key(|most| most.checked_sub(1).unwrap_or(u32::MAX))
     }
 }
 

@@ -1,8 +1,15 @@
 //! The lines in the table, each with the hash of the one before. Whoever changes, takes out, puts in or moves a
 //! line breaks the chain; whoever cuts off its end is told by the head, which is kept apart; whoever writes the
-//! whole chain anew is told only by a head that was noted elsewhere before.
+//! whole chain anew is told only by a head that was noted elsewhere before. Where old lines were dropped the chain begins
+//! at an anchor, which a line of the chain must name.
 
-use std::{collections::HashSet, sync::LazyLock};
+use std::{
+    collections::HashSet,
+    fs::File,
+    io::{self, BufRead, BufReader, Write},
+    path::Path,
+    sync::LazyLock,
+};
 
 use entities::Instant;
 use serde::Serialize;
@@ -11,7 +18,7 @@ use uuid::Uuid;
 use super::Line;
 use crate::{
     access::{
-        chain::{Chain, Head, Kept},
+        chain::{Anchor, Chain, Head, Kept},
         connect::Db,
         load::Load,
     },
@@ -48,8 +55,11 @@ const COLUMNS: [&str; 17] = [
     "hash",
 ];
 
+/// The type of the log's own lines.
+pub(super) const LOG: &str = "AuditEvent";
+
 static TABLE: LazyLock<Option<Table>> = LazyLock::new(|| {
-    let ty = CATALOGUE.by_name("AuditEvent")?;
+    let ty = CATALOGUE.by_name(LOG)?;
     let place = |column: &&str| ty.fields.iter().position(|field| field.column == *column);
     Some(Table { ty, columns: COLUMNS.iter().map(place).collect::<Option<_>>()? })
 });
@@ -117,6 +127,8 @@ fn values(line: Line, seq: i64, before: String, hash: String) -> Vec<Value> {
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub struct Verified {
     pub lines: i64,
+    /// The number of the first of them; those before were dropped.
+    pub first: i64,
     /// Lines that were written before there was a chain.
     pub older: i64,
     /// The hash of the last line, or the log's name if there is none.
@@ -129,7 +141,11 @@ impl Verified {
             0 => String::new(),
             older => format!(", behind {older} that are older than the chain"),
         };
-        format!("{} lines, each follows the one before{older}\nhead {}\n", self.lines, self.head)
+        let begins = match self.first - self.older {
+            1 => String::new(),
+            _ => format!(" from line {} on, behind those that were dropped", self.first),
+        };
+        format!("{} lines{begins}, each follows the one before{older}\nhead {}\n", self.lines, self.head)
     }
 }
 
@@ -138,17 +154,26 @@ impl Verified {
 pub async fn verify(db: &Db, earlier: Option<&str>) -> Result<Verified> {
     let mut chain = Chain::open(db).await?;
     let head = chain.head().await?;
+    let anchor = chain.anchor().await?;
+    let gone = anchor.as_ref().map_or(0, |anchor| anchor.seq);
+    if anchor.is_some() && chain.count_up_to(gone).await? > 0 {
+        return Err(broken(format!("lines up to {gone} were dropped, and some are there: they were put in")));
+    }
     let older = chain.count_up_to(head.since).await?;
-    if older != head.since {
+    if older != (head.since - gone).max(0) {
         return Err(broken(format!(
             "{older} lines are older than the chain, it began behind {}: lines are missing or were put in",
             head.since
         )));
     }
-    let mut seq = head.since;
+    let begin = head.since.max(gone);
+    let mut seq = begin;
     // the hash that the next line must follow, and the one that this one follows
-    let (mut before, mut earlier_still) = (head.chain.clone(), None);
-    let mut found = earlier.is_none_or(|earlier| earlier == head.chain);
+    let before = anchor.as_ref().filter(|_| gone > head.since).map_or(&head.chain, |anchor| &anchor.hash);
+    let (mut before, mut earlier_still) = (before.clone(), None);
+    let noted = anchor.as_ref().map(dropped);
+    let mut is_noted = noted.is_none();
+    let mut found = earlier.is_none_or(|earlier| earlier == head.chain || earlier == before);
     loop {
         let page = chain.page(seq).await?;
         if page.is_empty() {
@@ -156,11 +181,18 @@ pub async fn verify(db: &Db, earlier: Option<&str>) -> Result<Verified> {
         }
         for kept in page {
             if let Some(how) = fault(&mut chain, &kept, seq + 1, &before, &head).await? {
+                if seq == begin && gone > 0 && kept.seq == seq + 1 && kept.prev_hash.as_ref() != Some(&before) {
+                    return Err(broken(format!(
+                        "line {} does not follow line {gone}, which is noted as the last that was dropped",
+                        kept.seq
+                    )));
+                }
                 let doubled = earlier_still.is_some() && kept.prev_hash == earlier_still && kept.seq == seq + 1;
                 let put_in = || format!("line {seq} was put in: line {} follows the one before it", kept.seq);
                 return Err(broken(if doubled { put_in() } else { how }));
             }
             seq = kept.seq;
+            is_noted |= kept.line.reason == noted && kept.line.object_type == LOG;
             earlier_still = Some(std::mem::replace(&mut before, kept.hash.unwrap_or_default()));
             found |= earlier == Some(before.as_str());
         }
@@ -172,6 +204,17 @@ pub async fn verify(db: &Db, earlier: Option<&str>) -> Result<Verified> {
         }
         _ => {}
     }
+    if !is_noted {
+        return Err(broken(format!(
+            "lines up to {gone} are gone, but no line says that they were dropped: somebody else took them out"
+        )));
+    }
+    if !found && gone > 0 {
+        return Err(Error::refused(
+            "the head that was given is no part of the access log as it is kept: it was dropped with the lines before \
+             it, or the chain was written anew",
+        ));
+    }
     if !found {
         return Err(broken(
             "the head that was given is no part of the chain, though each line follows the one before: the chain was written anew"
@@ -179,7 +222,71 @@ pub async fn verify(db: &Db, earlier: Option<&str>) -> Result<Verified> {
         ));
     }
     chain.finish().await?;
-    Ok(Verified { lines: seq - head.since, older, head: head.hash })
+    Ok(Verified { lines: seq - begin, first: begin + 1, older, head: head.hash })
+}
+
+/// What the line says that is written when lines are dropped: the chain itself vouches for where it begins.
+pub(super) fn dropped(anchor: &Anchor) -> String {
+    format!("retention: lines up to {} are dropped, the hash of the last is {}", anchor.seq, anchor.hash)
+}
+
+/// Each line as one JSON object, in order. They can be checked without the database.
+pub async fn export(db: &Db, mut out: impl Write) -> Result<i64> {
+    let mut chain = Chain::open(db).await?;
+    let (mut at, mut lines) = (i64::MIN, 0);
+    loop {
+        let page = chain.page(at).await?;
+        let Some(last) = page.last() else { break };
+        at = last.seq;
+        lines += page.len() as i64;
+        for kept in &page {
+            let line = serde_json::to_string(kept).map_err(|cause| Error::internal(cause.to_string()))?;
+            writeln!(out, "{line}").map_err(unwritten)?;
+        }
+    }
+    out.flush().map_err(unwritten)?;
+    chain.finish().await?;
+    Ok(lines)
+}
+
+fn unwritten(cause: io::Error) -> Error {
+    Error::refused(format!("the access log cannot be written out ({cause})"))
+}
+
+/// The same check of lines that were exported.
+pub fn verify_exported(file: &Path) -> Result<Verified> {
+    let name = file.display();
+    let unread = |cause: io::Error| Error::usage(format!("cannot read `{name}` ({cause})"));
+    let reader = BufReader::new(File::open(file).map_err(unread)?);
+    let mut found = Verified { lines: 0, first: 1, older: 0, head: String::new() };
+    let mut last: Option<i64> = None;
+    for (n, line) in (1..).zip(reader.lines()) {
+        let kept: Kept = serde_json::from_str(&line.map_err(unread)?)
+            .map_err(|cause| Error::refused(format!("`{name}` has no line of the access log at line {n} ({cause})")))?;
+        if last.is_some_and(|last| last + 1 != kept.seq) {
+            return Err(broken(missing(last.unwrap_or_default() + 1, kept.seq - 1)));
+        }
+        last = Some(kept.seq);
+        let (Some(prev), Some(hash)) = (&kept.prev_hash, &kept.hash) else {
+            if found.lines > 0 {
+                return Err(broken(format!("line {} has no hash", kept.seq)));
+            }
+            found.older += 1;
+            continue;
+        };
+        if (found.lines > 0 && *prev != found.head) || kept.line.hash(prev, kept.seq) != *hash {
+            return Err(broken(format!(
+                "line {} ({}) is changed, or does not follow the line before",
+                kept.seq, kept.line.id
+            )));
+        }
+        if found.lines == 0 {
+            found.first = kept.seq;
+        }
+        found.lines += 1;
+        found.head = hash.clone();
+    }
+    Ok(found)
 }
 
 /// What is wrong with the line that stands at this place.

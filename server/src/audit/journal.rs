@@ -16,6 +16,8 @@ pub(super) struct Journal {
     folder: PathBuf,
     /// Opens the names of this log's files: several databases may share a folder.
     chain: String,
+    /// Bytes of this process that may wait for the table; 0: as many as the disk takes.
+    most: u64,
     files: Mutex<Files>,
 }
 
@@ -25,6 +27,8 @@ struct Files {
     open: Option<(Segment, u64)>,
     /// Those that get no more lines and are not yet in the table.
     closed: Vec<Arc<Segment>>,
+    /// The bytes in those.
+    waiting: u64,
 }
 
 /// A file of the journal, locked.
@@ -35,8 +39,8 @@ pub(super) struct Segment {
 }
 
 impl Journal {
-    pub(super) fn new(folder: PathBuf, chain: &str) -> Self {
-        Journal { folder, chain: chain.to_owned(), files: Mutex::default() }
+    pub(super) fn new(folder: PathBuf, chain: &str, most: u64) -> Self {
+        Journal { folder, chain: chain.to_owned(), most, files: Mutex::default() }
     }
 
     pub(super) fn folder(&self) -> &Path {
@@ -51,6 +55,16 @@ impl Journal {
     /// Takes the lines, or none of them.
     pub(super) fn append(&self, lines: &[u8]) -> io::Result<()> {
         let mut files = self.files();
+        let waiting = files.waiting + files.open.as_ref().map_or(0, |(_, length)| *length);
+        if self.most > 0 && waiting + lines.len() as u64 > self.most {
+            return Err(io::Error::new(
+                io::ErrorKind::StorageFull,
+                format!(
+                    "{waiting} bytes wait there for a database that does not take them, and `audit.journal_bytes` is {}",
+                    self.most
+                ),
+            ));
+        }
         let (segment, length) = match &mut files.open {
             Some(open) => open,
             none => none.insert((self.create()?, 0)),
@@ -61,9 +75,9 @@ impl Journal {
         };
         // what was written of a line must not stand before the next one
         if segment.file.set_len(*length).is_err()
-            && let Some((segment, _)) = files.open.take()
+            && let Some(open) = files.open.take()
         {
-            files.closed.push(Arc::new(segment));
+            files.close(open);
         }
         Err(cause)
     }
@@ -73,12 +87,16 @@ impl Journal {
         !files.closed.is_empty() || files.open.as_ref().is_some_and(|(_, length)| *length > 0)
     }
 
-    /// Lines that come from now on go to another file.
-    pub(super) fn close(&self) {
+    /// Lines that come from now on go to another file, unless others still wait to be taken.
+    pub(super) fn close(&self) -> bool {
         let mut files = self.files();
-        if let Some((segment, _)) = files.open.take_if(|(_, length)| *length > 0) {
-            files.closed.push(Arc::new(segment));
+        if !files.closed.is_empty() {
+            return false;
         }
+        if let Some(open) = files.open.take_if(|(_, length)| *length > 0) {
+            files.close(open);
+        }
+        true
     }
 
     /// The files whose lines wait for the table: our own that are closed, and those that nobody holds.
@@ -110,7 +128,13 @@ impl Journal {
         };
         match gone {
             Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(cause),
-            _ => self.files().closed.retain(|closed| !Arc::ptr_eq(closed, segment)),
+            _ => {
+                let mut files = self.files();
+                files.closed.retain(|closed| !Arc::ptr_eq(closed, segment));
+                if files.closed.is_empty() {
+                    files.waiting = 0;
+                }
+            }
         }
         Ok(())
     }
@@ -130,6 +154,13 @@ impl Journal {
                 return Ok(Segment { file, path });
             }
         }
+    }
+}
+
+impl Files {
+    fn close(&mut self, (segment, length): (Segment, u64)) {
+        self.waiting += length;
+        self.closed.push(Arc::new(segment));
     }
 }
 
@@ -199,7 +230,7 @@ mod tests {
     #[test]
     fn lines_are_kept_until_they_are_removed() {
         let folder = tempfile::tempdir().expect("a folder");
-        let journal = Journal::new(folder.path().join("deeper/journal"), "log");
+        let journal = Journal::new(folder.path().join("deeper/journal"), "log", 0);
         journal.probe().expect("writable");
         journal.append(b"a\nb\n").expect("written");
         assert!(journal.has_lines() && journal.waiting().expect("read").is_empty(), "an open file is nobody's to take");
@@ -208,13 +239,13 @@ mod tests {
         let waiting = journal.waiting().expect("read");
         assert_eq!(waiting.iter().map(|s| read(s)).collect::<Vec<_>>(), [["a", "b"]]);
         // another process sees no file of ours
-        let other = Journal::new(journal.folder.clone(), "log");
+        let other = Journal::new(journal.folder.clone(), "log", 0);
         assert!(other.waiting().expect("read").is_empty());
         journal.remove(&waiting[0], true).expect("removed");
         drop(waiting);
         drop(journal);
         // until we are dead; files of another log are not its own
-        assert!(Journal::new(other.folder.clone(), "lo").waiting().expect("read").is_empty());
+        assert!(Journal::new(other.folder.clone(), "lo", 0).waiting().expect("read").is_empty());
         let left = other.waiting().expect("read");
         assert_eq!(left.iter().map(|s| read(s)).collect::<Vec<_>>(), [["c"]]);
         other.remove(&left[0], true).expect("removed");
@@ -225,14 +256,31 @@ mod tests {
     fn a_line_that_was_torn_by_death_is_no_line() {
         let folder = tempfile::tempdir().expect("a folder");
         fs::write(folder.path().join("log-1.jsonl"), "whole\nhal").expect("written");
-        let left = Journal::new(folder.path().into(), "log").waiting().expect("read");
+        let left = Journal::new(folder.path().into(), "log", 0).waiting().expect("read");
         assert_eq!(read(&left[0]), ["whole"]);
+    }
+
+    #[test]
+    fn so_many_bytes_wait_and_no_more() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let journal = Journal::new(folder.path().into(), "log", 10);
+        journal.append(b"1234\n").expect("written");
+        assert!(journal.close());
+        journal.append(b"5678\n").expect("written");
+        let error = journal.append(b"9\n").expect_err("too many");
+        assert!(error.to_string().contains("10 bytes wait there"), "{error}");
+        // the second waits for the first
+        assert!(!journal.close());
+        let waiting = journal.waiting().expect("read");
+        assert_eq!(waiting.iter().map(|s| read(s)).collect::<Vec<_>>(), [["1234"]]);
+        journal.remove(&waiting[0], true).expect("removed");
+        journal.append(b"9\n").expect("there is room");
     }
 
     #[test]
     fn a_full_disk_takes_no_line_and_tears_none() {
         let folder = tempfile::tempdir().expect("a folder");
-        let journal = Journal::new(folder.path().into(), "log");
+        let journal = Journal::new(folder.path().into(), "log", 0);
         journal.append(b"first\n").expect("written");
         let full = OpenOptions::new().append(true).open("/dev/full").expect("a full disk");
         let (good, length) = {
@@ -248,6 +296,7 @@ mod tests {
         journal.append(b"third\n").expect("written");
         journal.files().open = Some((good, length));
         journal.append(b"fourth\n").expect("written");
+        journal.files().closed.clear();
         journal.close();
         let waiting = journal.waiting().expect("read");
         assert_eq!(read(waiting.iter().find(|s| s.path != Path::new("/dev/full")).expect("ours")), ["first", "fourth"]);

@@ -41,7 +41,7 @@ impl Noted<'_> {
 }
 
 /// A line, before it has its place in the chain.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Line {
     pub id: Uuid,
     /// Microseconds; see `entities::Instant`.

@@ -8,11 +8,11 @@ mod line;
 
 use std::{collections::BTreeMap, io, path::PathBuf, sync::Arc, time::Duration};
 
-use entities::meta::Class;
+use entities::{Instant, meta::Class};
 use tokio::{runtime::Handle, sync::oneshot, time};
 use uuid::Uuid;
 
-pub use chain::{Verified, append, linked, verify};
+pub use chain::{Verified, append, export, linked, verify, verify_exported};
 pub use line::Line;
 
 use self::{
@@ -20,7 +20,13 @@ use self::{
     line::Noted,
 };
 use crate::{
-    access::{Caller, Treatment, View, chain::Chain, connect::Db, look::Open},
+    access::{
+        Caller, Treatment, View,
+        chain::{Anchor, Chain},
+        connect::Db,
+        look::Open,
+        write::drop_lines,
+    },
     catalogue::{CATALOGUE, TypeId},
     clock::Clock,
     config,
@@ -31,12 +37,16 @@ use crate::{
 const PERIOD: Duration = Duration::from_secs(1);
 /// How often, in periods, a hub looks for what another one left behind.
 const LOOK_AROUND: u32 = 30;
+/// How often, in periods, it looks for lines that are too old. Each time that some are, a line says so.
+const LOOK_BACK: u32 = 3_600;
+const DAY: i64 = 86_400_000_000;
 
 pub struct Audit {
     db: Db,
     clock: Clock,
     journal: Journal,
     enabled: bool,
+    keep_days: u32,
     /// One taker at a time.
     turn: tokio::sync::Mutex<()>,
 }
@@ -175,14 +185,15 @@ impl Audit {
         let mut chain = Chain::open(&db).await?;
         let head = chain.head().await?;
         chain.finish().await?;
-        let journal = Journal::new(folder, &head.chain);
+        let journal = Journal::new(folder, &head.chain, settings.journal_bytes);
         journal.probe().map_err(|cause| {
             Error::usage(format!(
                 "cannot write the journal of the access log in folder `{}` ({cause}), make it writable or name another one as setting `audit.journal`",
                 journal.folder().display()
             ))
         })?;
-        Ok(Audit { db, clock, journal, enabled: settings.enabled, turn: tokio::sync::Mutex::default() })
+        let (enabled, keep_days) = (settings.enabled, settings.keep_days);
+        Ok(Audit { db, clock, journal, enabled, keep_days, turn: tokio::sync::Mutex::default() })
     }
 
     /// Notes what is about to be handed out. An error means that it must not be.
@@ -295,7 +306,15 @@ impl Audit {
     /// Moves every line that waits into the table, those that a dead process left behind included.
     pub async fn take(&self) -> Result<u64> {
         let _turn = self.turn.lock().await;
-        self.journal.close();
+        let mut taken = 0;
+        // what could not be taken before goes first, or every attempt would leave one more file behind
+        while !self.journal.close() {
+            taken += self.take_closed().await?;
+        }
+        Ok(taken + self.take_closed().await?)
+    }
+
+    async fn take_closed(&self) -> Result<u64> {
         let waiting = self.journal.waiting().map_err(|cause| unwritable(&self.journal, &cause))?;
         let mut taken = 0;
         for segment in waiting {
@@ -309,6 +328,44 @@ impl Audit {
         Ok(taken)
     }
 
+    /// Drops the lines that need not be kept any longer, if there are so many that it is worth a line that says so.
+    pub async fn drop_old(&self) -> Result<i64> {
+        if self.keep_days == 0 || !self.enabled {
+            return Ok(0);
+        }
+        let now = self.clock.now();
+        let before = Instant(now.0.saturating_sub(i64::from(self.keep_days) * DAY));
+        let mut chain = Chain::open(&self.db).await?;
+        let oldest = chain.page(i64::MIN).await?.first().map(|kept| kept.line.at);
+        chain.finish().await?;
+        if oldest.is_none_or(|at| at >= before.0 - DAY) {
+            return Ok(0);
+        }
+        let mut all = 0;
+        loop {
+            let noted = |anchor: &Anchor, rows: i64| Line {
+                id: self.clock.id(),
+                at: now.0,
+                principal: None,
+                organisation: None,
+                on_behalf_of: None,
+                action: "write".into(),
+                object_type: chain::LOG.into(),
+                object_id: None,
+                fields: None,
+                rows: Some(rows),
+                decision: "allow".into(),
+                policy_version: "-".into(),
+                agreement: None,
+                reason: Some(chain::dropped(anchor)),
+            };
+            match drop_lines(&self.db, before, noted).await? {
+                0 => return Ok(all),
+                dropped => all += dropped,
+            }
+        }
+    }
+
     /// Takes lines until told to stop, and then what is left.
     pub async fn keep(self: Arc<Self>, mut stop: oneshot::Receiver<()>) {
         let (mut periods, mut failing) = (0u32, false);
@@ -316,6 +373,13 @@ impl Audit {
         while !stopping {
             stopping = time::timeout(PERIOD, &mut stop).await.is_ok();
             periods = periods.wrapping_add(1);
+            if !stopping && periods % LOOK_BACK == 1 {
+                match self.drop_old().await {
+                    Ok(0) => {}
+                    Ok(dropped) => tracing::info!("{dropped} old lines of the access log are dropped"),
+                    Err(error) => tracing::error!("old lines of the access log stay: {error}"),
+                }
+            }
             if !stopping && !self.journal.has_lines() && !periods.is_multiple_of(LOOK_AROUND) {
                 continue;
             }

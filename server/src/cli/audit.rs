@@ -1,4 +1,6 @@
-//! `entente audit verify`
+//! `entente audit`
+
+use std::{io, path::PathBuf};
 
 use clap::Subcommand;
 
@@ -13,13 +15,26 @@ pub(super) enum Audit {
         /// A head that was printed earlier: it must be part of the log still
         #[arg(long, value_name = "HASH")]
         head: Option<String>,
+        /// Check lines that were exported instead, without a database
+        #[arg(long, value_name = "FILE", conflicts_with = "head")]
+        file: Option<PathBuf>,
     },
+    /// Write the whole access log to stdout, a JSON object for each line, in order
+    Export,
 }
 
 impl Audit {
     pub(super) async fn run(self, settings: &Settings) -> Result<()> {
-        let Audit::Verify { head } = self;
-        let (_, db) = settings.database().await?;
-        say(&audit::verify(&db, head.as_deref()).await?.text())
+        match self {
+            Audit::Verify { file: Some(file), .. } => say(&audit::verify_exported(&file)?.text()),
+            Audit::Verify { head, .. } => {
+                let (_, db) = settings.database().await?;
+                say(&audit::verify(&db, head.as_deref()).await?.text())
+            }
+            Audit::Export => {
+                let (_, db) = settings.database().await?;
+                audit::export(&db, io::BufWriter::new(io::stdout())).await.map(drop)
+            }
+        }
     }
 }

@@ -69,7 +69,7 @@ enum Command {
     Import(import::Import),
     /// Write the rows that a seat sees as CSV
     Export(export::Export),
-    /// Check the access log
+    /// Check the access log, or write it out
     #[command(subcommand)]
     Audit(audit::Audit),
     /// Print a bearer token for a seat

@@ -14,7 +14,9 @@ use crate::{
     demo::Passing,
     error::{Error, Result},
     policy::{
-        Rules, SCHEMA_TEXT, diff, expect,
+        Rules, SCHEMA_TEXT,
+        deed::Deed,
+        diff, expect,
         explain::{self, Asked},
         matrix::{Format, Matrix},
         named,
@@ -82,6 +84,9 @@ pub(super) struct Explain {
     /// The row: an id as the hub gives it to the seat, a key, a name or number, or `field=value,…`
     #[arg(value_name = "ROW")]
     row: Option<String>,
+    /// What about it: to read it, or to do something else
+    #[arg(long, value_enum, default_value = "read", value_name = "DEED")]
+    to: Deed,
     /// At another moment than now: 2026-09-01T09:00:00Z
     #[arg(long, value_name = "INSTANT")]
     at: Option<String>,
@@ -177,7 +182,7 @@ impl Diff {
         let new = diff::rules(&self.new, &diff::read(&self.new, &at)?)?;
         let ground = self.world.open(settings).await?;
         let now = ground.clock.now();
-        let diff = diff::diff(&ground.db, (&self.old, &old), (&self.new, &new), now).await?;
+        let diff = diff::diff(&ground.db, None, (&self.old, &old), (&self.new, &new), now).await?;
         if self.json {
             say(&json(&diff)?)?
         } else {
@@ -205,7 +210,7 @@ impl Explain {
         let seal = key::keys(&ground.db, &ground.clock).await?.seal;
         let now = at.unwrap_or_else(|| ground.clock.now());
         let row = self.row.as_deref();
-        let asked = Asked { seat: &self.seat, ty, field, row, now, seal: &seal, own: None };
+        let asked = Asked { seat: &self.seat, to: self.to, ty, field, row, now, seal: &seal, asker: None };
         let explanation = explain::ask(&ground.db, &rules, &asked).await?;
         if self.json { say(&json(&explanation)?) } else { say(&explanation.text()) }
     }

@@ -79,6 +79,10 @@ pub(super) async fn run(app: Arc<App>, listener: TcpListener, greeting: &str) ->
         let (deliver, told) = oneshot::channel();
         (deliver, tokio::spawn(webhook::keep(app.clone(), told)))
     };
+    let (hush, told_to_hush) = oneshot::channel();
+    if let Some(bus) = app.bus.clone() {
+        tokio::spawn(bus.keep(told_to_hush));
+    }
     let (trim, told_to_trim) = oneshot::channel::<()>();
     tokio::spawn(app.gate.clone().keep_changes(app.config.changes, told_to_trim));
     say(greeting)?;
@@ -106,7 +110,7 @@ pub(super) async fn run(app: Arc<App>, listener: TcpListener, greeting: &str) ->
     {
         tracing::warn!("some streams did not end in time");
     }
-    drop((keep, post, trim));
+    drop((keep, post, trim, hush));
     if time::timeout(FAREWELL, keeping).await.is_err() {
         tracing::warn!("some lines of the access log stay in its journal until the next start");
     }

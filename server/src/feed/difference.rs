@@ -48,7 +48,7 @@ pub struct Page {
 }
 
 /// Changed rows that are read from the log at once.
-const CHANGES: usize = 2_000;
+pub const CHANGES: usize = 2_000;
 
 /// Why rows differ.
 #[derive(Clone, Copy)]
@@ -92,7 +92,7 @@ impl Desk {
         let Some(watch) = &goal.lens.watch else {
             return Ok(Page { steps: Vec::new(), copy: Copy::at(goal.clone()) });
         };
-        let found = app.gate.touched(Position(from.position), CHANGES).await?;
+        let found = app.gate.touched_until(Position(from.position), Position(goal.position), CHANGES).await?;
         let follows = |ty| watch.tracks.iter().any(|track| track.ty == ty);
         let mut rows: BTreeMap<Place, Touch> = BTreeMap::new();
         let (mut end, mut before) = (found.until.0.min(goal.position), from.position);

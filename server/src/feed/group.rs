@@ -2,6 +2,7 @@
 //! and each gets the same bytes. Whoever comes, or was too slow, catches up by itself and then joins.
 
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc, Weak,
         atomic::{AtomicUsize, Ordering},
@@ -19,12 +20,13 @@ use uuid::Uuid;
 use super::{
     Sent, Subscriber,
     copy::{Copy, Lens, Mark, State},
-    difference::{Desk, Step},
+    difference::{CHANGES, Desk, Step},
     member::Member,
 };
 use crate::{
     access::{Caller, View, log::Position},
     app::App,
+    catalogue::TypeId,
     error::{Code, Error, Result},
 };
 
@@ -62,6 +64,8 @@ struct Live {
     held: Option<Copy>,
     /// The next instant at which rights move by themselves.
     edge: Option<Instant>,
+    /// The types whose rows decide about it, by the view that they are of.
+    edge_types: Option<(u64, BTreeSet<TypeId>)>,
     members: Vec<Member>,
 }
 
@@ -159,11 +163,13 @@ impl Group {
         }
         let now = app.clock.now();
         if self.is_due(app, &live, head, now) {
-            self.advance(app, &mut live, None).await?;
+            // who is woken by a commit takes what the other groups have read of it
+            let moved = live.state().is_some_and(|state| head > state.position);
+            self.advance(app, &mut live, None, moved.then_some(Position(head))).await?;
         }
         if checkpoint && let Some(state) = live.state().cloned().filter(|state| state.lens.watch.is_some()) {
             let step = self.desk.checkpoint(&state, now)?;
-            self.deliver(app, &mut live, &state.lens, &step, &Copy::at(state.clone()));
+            self.deliver(app, &mut live, &state.lens, &[step], &Copy::at(state.clone()));
         }
         Ok(())
     }
@@ -179,10 +185,16 @@ impl Group {
             || live.members.iter().any(|member| member.admitted(view, now).is_err())
     }
 
-    /// From what the members hold to what is now.
-    async fn advance(self: &Arc<Self>, app: &Arc<App>, live: &mut Live, comer: Option<&Arc<Caller>>) -> Result<()> {
+    /// From what the members hold to what is now, or was at a position that is enough.
+    async fn advance(
+        self: &Arc<Self>,
+        app: &Arc<App>,
+        live: &mut Live,
+        comer: Option<&Arc<Caller>>,
+        mut least: Option<Position>,
+    ) -> Result<()> {
         loop {
-            let (target, edge) = self.target(app, live, comer).await?;
+            let (target, edge) = self.target(app, live, comer, least.take()).await?;
             if !self.reach(app, live, &target, edge).await? {
                 continue;
             }
@@ -201,8 +213,9 @@ impl Group {
         app: &App,
         live: &mut Live,
         comer: Option<&Arc<Caller>>,
+        least: Option<Position>,
     ) -> Result<(State, Option<Instant>)> {
-        let (view, me, head, now) = self.present(app, live, comer).await?;
+        let (view, me, head, now) = self.present(app, live, comer, least).await?;
         for member in &mut live.members {
             if let Err(error) = member.admitted(&view, now) {
                 member.end(&Arc::new(error));
@@ -212,12 +225,39 @@ impl Group {
         let lens = self.lens(app, view.clone(), me, newest.map(|state| &state.lens)).await?;
         let stood = newest.map(|state| state.at).filter(|at| now.0 >= at.0 - CLOCKS_DIFFER);
         let mut at = stood.unwrap_or(now);
-        let mut edge = app.gate.next_edge_at(head, &view, me, at).await?;
+        let mut edge = Self::edge(app, live, head, &view, me, at).await?;
         if live.edge.into_iter().chain(edge).any(|edge| edge <= now) {
             at = now;
             edge = app.gate.next_edge_at(head, &view, me, at).await?;
         }
         Ok((State { position: head, at, lens }, edge))
+    }
+
+    /// The next edge as it is at a position: the one that is known, unless something was written that decides about it.
+    async fn edge(
+        app: &App,
+        live: &mut Live,
+        head: i64,
+        view: &View,
+        me: Uuid,
+        at: Instant,
+    ) -> Result<Option<Instant>> {
+        let known = live.state().filter(|state| (state.lens.view.id, state.lens.me, state.at) == (view.id, me, at));
+        if let Some(known) = known.map(|state| state.position).filter(|known| *known <= head) {
+            let types = match live.edge_types.take() {
+                Some((of, types)) if of == view.id => types,
+                _ => app.gate.edge_types(view),
+            };
+            // what is no longer in the log is asked for anew
+            let since = app.gate.touched_until(Position(known), Position(head), CHANGES).await;
+            let moves = since
+                .map_or(true, |since| since.until.0 < head || since.list.iter().any(|row| types.contains(&row.ty)));
+            live.edge_types = Some((view.id, types));
+            if !moves {
+                return Ok(live.edge);
+            }
+        }
+        app.gate.next_edge_at(head, view, me, at).await
     }
 
     /// Tells the members what leads to a state; not all of it if rights move meanwhile.
@@ -251,10 +291,7 @@ impl Group {
                 }
                 break;
             };
-            for step in &page.steps {
-                self.deliver(app, live, &target.lens, step, &copy);
-                copy = step.after.clone();
-            }
+            self.deliver(app, live, &target.lens, &page.steps, &copy);
             copy = page.copy;
         }
         (live.held, live.edge) = (Some(Copy::at(target.clone())), edge);
@@ -267,13 +304,18 @@ impl Group {
         app: &App,
         live: &mut Live,
         comer: Option<&Arc<Caller>>,
+        least: Option<Position>,
     ) -> Result<(Arc<View>, Uuid, i64, Instant)> {
-        for _ in 0..ATTEMPTS {
+        for attempt in 0..ATTEMPTS {
+            let stand = app.gate.stand(least.filter(|_| attempt == 0)).await?;
             let now = app.clock.now();
             let mut found = None;
-            let callers = comer.into_iter().cloned().chain(live.members.iter().map(|member| member.caller.clone()));
-            for caller in callers.collect::<Vec<_>>() {
-                match app.gate.fresh_view(&caller, now).await {
+            let mut nth = 0;
+            loop {
+                let members = live.members.iter().map(|member| &member.caller);
+                let Some(caller) = comer.into_iter().chain(members).nth(nth).cloned() else { break };
+                nth += 1;
+                match app.gate.view_at(&caller, stand.version, now).await {
                     Ok(view) => {
                         found = Some((view, caller.principal));
                         break;
@@ -292,10 +334,9 @@ impl Group {
                 }
             }
             let Some((view, me)) = found else { return Err(lost_seat()) };
-            let head = app.gate.head().await?.0;
             // nothing that views are made of was committed between the two
-            if app.gate.version().await? == view.version {
-                return Ok((view, me, head, now));
+            if stand.version == view.version {
+                return Ok((view, me, stand.head.0, now));
             }
         }
         Err(Error::unavailable("the shared data changed too often to follow"))
@@ -332,17 +373,21 @@ impl Group {
         Ok(Arc::new(lens))
     }
 
-    /// Hands a step to all members. Who cannot take it goes on by itself, from what it held before.
-    fn deliver(self: &Arc<Self>, app: &Arc<App>, live: &mut Live, lens: &Arc<Lens>, step: &Step, before: &Copy) {
+    /// Hands steps to all members. Who cannot take them all goes on by itself, from what it holds then.
+    fn deliver(self: &Arc<Self>, app: &Arc<App>, live: &mut Live, lens: &Arc<Lens>, steps: &[Step], before: &Copy) {
+        if steps.is_empty() {
+            return;
+        }
         let mut slow = Vec::new();
         for (i, member) in live.members.iter_mut().enumerate() {
-            if member.send(app, lens, step) == Sent::Full {
-                slow.push(i);
+            if let (taken, Sent::Full) = member.send_all(app, lens, steps) {
+                slow.push((i, taken));
             }
         }
-        for i in slow.into_iter().rev() {
+        for (i, taken) in slow.into_iter().rev() {
             let member = live.members.swap_remove(i);
-            self.let_go(app, member, before);
+            let held = if taken == 0 { before } else { &steps[taken - 1].after };
+            self.let_go(app, member, held);
         }
     }
 
@@ -373,7 +418,7 @@ impl Group {
         loop {
             let app = app.upgrade().ok_or(Stop::Gone)?;
             let mut live = self.live.lock().await;
-            self.advance(&app, &mut live, Some(&member.caller)).await?;
+            self.advance(&app, &mut live, Some(&member.caller), None).await?;
             let target = live.state().cloned().filter(|state| state.lens.watch.is_some());
             let target = target.ok_or_else(|| Stop::Failed(no_longer()))?;
             let edge = live.edge;
@@ -462,10 +507,11 @@ impl Group {
         if held.is_like(target) {
             return Ok(Some(target.clone()));
         }
-        if held.lens.print == target.lens.print && held.at <= target.at {
-            let lens = &target.lens;
-            let edge = app.gate.next_edge_at(target.position, &lens.view, lens.me, held.at).await?;
-            if edge.is_none_or(|edge| edge > target.at) {
+        if held.lens.print == target.lens.print {
+            // instants between two edges are alike, whichever came first: groups of two hubs began at two
+            let (lens, first, last) = (&target.lens, held.at.min(target.at), held.at.max(target.at));
+            let edge = app.gate.next_edge_at(target.position, &lens.view, lens.me, first).await?;
+            if edge.is_none_or(|edge| edge > last) {
                 return Ok(Some(State { at: held.at, ..target.clone() }));
             }
         }

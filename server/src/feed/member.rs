@@ -54,28 +54,39 @@ impl Member {
         }
     }
 
-    /// Paid for as a query's rows are, and noted, before it is handed out. Whose budget is spent is ended, and may come
-    /// again with its cursor.
     pub fn send(&mut self, app: &App, lens: &Arc<Lens>, step: &Step) -> Sent {
-        let Some(subscriber) = &self.subscriber else { return Sent::Gone };
-        match subscriber.room(&step.event) {
-            Sent::Taken => {}
-            no => return no,
-        }
-        if let Err(error) = self.pay(app, lens, step).and_then(|()| self.owe(lens, step)) {
-            self.end(&Arc::new(error));
-        }
-        self.subscriber.as_ref().map_or(Sent::Gone, |subscriber| subscriber.send(&step.event))
+        self.send_all(app, lens, std::slice::from_ref(step)).1
     }
 
-    fn pay(&self, app: &App, lens: &Lens, step: &Step) -> Result<()> {
-        let cost = step.rows.iter().map(|(_, delivered)| delivered.rows).sum();
+    /// How many of these were taken. They are paid for as a query's rows are, and noted, before they are handed out. Whose
+    /// budget is spent is ended, and may come again with its cursor.
+    pub fn send_all(&mut self, app: &App, lens: &Arc<Lens>, steps: &[Step]) -> (usize, Sent) {
         let person = self.caller.principal;
-        app.budgets.spend_at_most(person, lens.view.budget(person, app.clock.now()), cost)
+        let budget = lens.view.budget(&self.caller, app.clock.now());
+        // a budget may end amid them
+        let most = if app.budgets.has_end(budget) { 1 } else { steps.len().max(1) };
+        let mut taken = 0;
+        for steps in steps.chunks(most) {
+            let Some(subscriber) = &self.subscriber else { return (taken, Sent::Gone) };
+            let (room, sent) = subscriber.room(steps.iter().map(|step| &step.event));
+            let steps = &steps[..room];
+            let cost = steps.iter().flat_map(|step| step.rows.iter()).map(|(_, delivered)| delivered.rows).sum();
+            let paid = app.budgets.spend_at_most(person, budget, cost);
+            if let Err(error) = paid.and_then(|()| self.owe(lens, steps)) {
+                self.end(&Arc::new(error));
+            }
+            let Some(subscriber) = &self.subscriber else { return (taken, Sent::Gone) };
+            subscriber.send_all(steps.iter().map(|step| &step.event));
+            taken += room;
+            if sent != Sent::Taken {
+                return (taken, sent);
+            }
+        }
+        (taken, Sent::Taken)
     }
 
-    fn owe(&mut self, lens: &Arc<Lens>, step: &Step) -> Result<()> {
-        if step.rows.is_empty() {
+    fn owe(&mut self, lens: &Arc<Lens>, steps: &[Step]) -> Result<()> {
+        if steps.iter().all(|step| step.rows.is_empty()) {
             return Ok(());
         }
         if self.owed.as_ref().is_some_and(|owed| !Arc::ptr_eq(&owed.lens, lens)) {
@@ -83,7 +94,7 @@ impl Member {
         }
         let none = || Owed { lens: lens.clone(), rows: BTreeMap::new(), since: time::Instant::now() };
         let owed = self.owed.get_or_insert_with(none);
-        for (ty, rows) in step.rows.iter() {
+        for (ty, rows) in steps.iter().flat_map(|step| step.rows.iter()) {
             owed.rows.entry(*ty).or_default().join(*rows);
         }
         let rows: u32 = owed.rows.values().map(|delivered| delivered.rows).sum();

@@ -103,7 +103,7 @@ impl Feed {
             }
         };
         // so that nobody gets around a budget that is spent by coming again for each row
-        app.budgets.spend(caller.principal, view.budget(caller.principal, app.clock.now()), 1)?;
+        app.budgets.spend(caller.principal, view.budget(&caller, app.clock.now()), 1)?;
         // before anything is handed out; how many rows were is noted as it goes on
         app.audit.record((&*caller).into(), Action::Subscribe, &watch.reads, |_| Delivered::default())?;
         let bounds = bounds.unwrap_or_else(|| Bounds::from(&app.config.streams));

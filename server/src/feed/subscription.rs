@@ -47,9 +47,9 @@ impl From<&Streams> for Bounds {
 
 impl Bounds {
     /// The first one is always taken, however large: it could never be delivered otherwise.
-    fn is_full(self, queue: &Queue, event: &Event) -> bool {
-        let full = queue.waiting.len() >= self.messages || queue.bytes + event.body.len() > self.bytes;
-        full && !queue.waiting.is_empty() || queue.sent >= self.total
+    fn is_full(self, load: Load, event: &Event) -> bool {
+        let full = load.waiting >= self.messages || load.bytes + event.body.len() > self.bytes;
+        full && load.waiting > 0 || load.sent >= self.total
     }
 }
 
@@ -85,6 +85,20 @@ struct Queue {
     reader: Option<Waker>,
 }
 
+/// What a queue has to bear.
+#[derive(Clone, Copy)]
+struct Load {
+    waiting: usize,
+    bytes: usize,
+    sent: usize,
+}
+
+impl Queue {
+    fn load(&self) -> Load {
+        Load { waiting: self.waiting.len(), bytes: self.bytes, sent: self.sent }
+    }
+}
+
 /// Room that an emptied queue keeps; after a burst it gives the rest back.
 const KEPT: usize = 16;
 
@@ -93,14 +107,17 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn put(&self, event: Option<&Arc<Event>>, end: Option<End>, bounded: bool) -> Sent {
+    /// All in one hand: the reader is woken once.
+    fn put<'a>(&self, events: impl IntoIterator<Item = &'a Arc<Event>>, end: Option<End>, bounded: bool) -> Sent {
         let mut queue = self.queue();
         if queue.gone || queue.end.is_some() {
             return Sent::Gone;
         }
-        if let Some(event) = event {
-            if bounded && self.bounds.is_full(&queue, event) {
-                return Sent::Full;
+        let mut sent = Sent::Taken;
+        for event in events {
+            if bounded && self.bounds.is_full(queue.load(), event) {
+                sent = Sent::Full;
+                break;
             }
             queue.bytes += event.body.len();
             queue.sent += 1;
@@ -112,7 +129,7 @@ impl Shared {
         if let Some(reader) = reader {
             reader.wake();
         }
-        Sent::Taken
+        sent
     }
 }
 
@@ -121,27 +138,40 @@ pub struct Subscriber(Arc<Shared>);
 
 impl Subscriber {
     pub fn send(&self, event: &Arc<Event>) -> Sent {
-        self.0.put(Some(event), None, true)
+        self.send_all([event])
+    }
+
+    /// As far as there is [`Subscriber::room`].
+    pub fn send_all<'a>(&self, events: impl IntoIterator<Item = &'a Arc<Event>>) -> Sent {
+        self.0.put(events, None, true)
     }
 
     /// Takes one beyond the bounds: what a reader is told that was too slow. To be sent once for each [`Sent::Full`].
     pub fn send_anyway(&self, event: &Arc<Event>) -> Sent {
-        self.0.put(Some(event), None, false)
+        self.0.put([event], None, false)
     }
 
-    /// What sending this would come to. Only the reader changes it meanwhile, so there cannot be less room.
-    pub fn room(&self, event: &Event) -> Sent {
+    /// How many of these there is room for, and what sending all would come to. Only the reader changes it meanwhile, so
+    /// there cannot be less.
+    pub fn room<'a>(&self, events: impl IntoIterator<Item = &'a Arc<Event>>) -> (usize, Sent) {
         let queue = self.0.queue();
-        match () {
-            () if queue.gone || queue.end.is_some() => Sent::Gone,
-            () if self.0.bounds.is_full(&queue, event) => Sent::Full,
-            () => Sent::Taken,
+        if queue.gone || queue.end.is_some() {
+            return (0, Sent::Gone);
         }
+        let (mut load, mut room) = (queue.load(), 0);
+        for event in events {
+            if self.0.bounds.is_full(load, event) {
+                return (room, Sent::Full);
+            }
+            load = Load { waiting: load.waiting + 1, bytes: load.bytes + event.body.len(), sent: load.sent + 1 };
+            room += 1;
+        }
+        (room, Sent::Taken)
     }
 
     /// What waits is still delivered.
     pub fn end(self, end: End) {
-        self.0.put(None, Some(end), false);
+        self.0.put([], Some(end), false);
     }
 
     pub fn is_gone(&self) -> bool {
@@ -167,7 +197,7 @@ impl Drop for Subscriber {
     fn drop(&mut self) {
         // nothing if it has ended
         let lost = Error::unavailable("the feed let go of a subscription");
-        self.0.put(None, Some(End::Failed(Arc::new(lost))), false);
+        self.0.put([], Some(End::Failed(Arc::new(lost))), false);
     }
 }
 
@@ -277,6 +307,20 @@ mod tests {
         assert_eq!(take(&mut subscription, 2).await.0, ["a", "b"]);
         assert_eq!(take(&mut subscription, 1_000).await.0, ["c", "gap"]);
         assert!(subscriber.drained().await);
+    }
+
+    #[tokio::test]
+    async fn of_many_the_first_are_taken() {
+        let (subscriber, mut subscription) = subscription(BOUNDS);
+        let events: Vec<_> = ["a", "b", "c", "d"].map(event).into();
+        assert_eq!(subscriber.room(&events[..2]), (2, Sent::Taken));
+        assert_eq!(subscriber.send_all(&events[..2]), Sent::Taken);
+        assert_eq!(subscriber.room(&events[2..]), (1, Sent::Full));
+        assert_eq!(subscriber.send_all(&events[2..]), Sent::Full);
+        assert_eq!(subscriber.room(&events[3..]), (0, Sent::Full));
+        assert_eq!(take(&mut subscription, 1_000).await.0, ["a", "b", "c"]);
+        drop(subscription);
+        assert_eq!(subscriber.room(&events), (0, Sent::Gone));
     }
 
     #[tokio::test]

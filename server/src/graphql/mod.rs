@@ -407,7 +407,7 @@ async fn attempt(
     };
     // an answer that is made anew is paid for once
     if plan.cost > *paid {
-        app.budgets.spend(caller.principal, view.budget(caller.principal, now), plan.cost - *paid)?;
+        app.budgets.spend(caller.principal, view.budget(caller, now), plan.cost - *paid)?;
         *paid = plan.cost;
     }
     let introspection = match plan.introspects {

@@ -6,11 +6,12 @@ use std::{
 };
 
 use axum::{http::StatusCode, response::Response};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::reply;
 use crate::{
     app::App,
+    bus::Bus,
     error::{Error, Result},
     telemetry,
 };
@@ -32,10 +33,18 @@ pub(super) async fn ready(app: &App) -> Response {
         telemetry::failure(error);
     }
     match result {
-        Ok(()) => reply::json(StatusCode::OK, &json!({ "status": "ready" })),
+        Ok(()) => reply::json(StatusCode::OK, &ready_with(app.bus.as_deref())),
         Err(_) => {
             reply::json(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "not ready", "waitingFor": "database" }))
         }
+    }
+}
+
+/// A hub whose bus is away serves as well, from the database: it is told, and no reason to send requests elsewhere.
+fn ready_with(bus: Option<&Bus>) -> Value {
+    match bus {
+        None => json!({ "status": "ready" }),
+        Some(bus) => json!({ "status": "ready", "bus": if bus.is_up() { "up" } else { "away" } }),
     }
 }
 

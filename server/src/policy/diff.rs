@@ -7,13 +7,14 @@ use std::{
     fmt::Write,
     path::{Path, PathBuf},
     process::Command,
+    sync::Arc,
 };
 
 use entities::Instant;
 use serde::Serialize;
 use uuid::Uuid;
 
-use self::writes::WriteDiff;
+use self::writes::{Beside, WriteDiff, opens};
 use super::{Rules, report, source};
 use crate::{
     access::{
@@ -21,6 +22,7 @@ use crate::{
         compile::compile,
         connect::Db,
         facts::Facts,
+        lens::Lens,
         pred::and,
         probe::Probe,
         roster::{self, TakenSeat},
@@ -118,12 +120,18 @@ pub fn rules(name: &str, files: &[(String, String)]) -> Result<Rules> {
         .map_err(|refusals| Error::usage(format!("the policies of `{name}` are refused: {}", report(&refusals))))
 }
 
-/// Both sides for every seat that somebody can take.
-pub async fn diff(db: &Db, old: (&str, &Rules), new: (&str, &Rules), now: Instant) -> Result<Diff> {
+/// Both sides for every seat that somebody can take; through a lens, over the rows that it shows.
+pub async fn diff(
+    db: &Db,
+    lens: Option<&Arc<Lens>>,
+    old: (&str, &Rules),
+    new: (&str, &Rules),
+    now: Instant,
+) -> Result<Diff> {
     let taken = roster::all_seats(db, now).await?;
     let (mut seats, mut seats_unchanged) = (Vec::new(), 0);
     for seat in &taken {
-        let changed = of_seat(db, seat, old.1, new.1, now).await?;
+        let changed = of_seat(db, lens, seat, old.1, new.1, now).await?;
         seats_unchanged += usize::from(changed.is_empty());
         seats.extend(changed);
     }
@@ -146,15 +154,33 @@ pub async fn diff(db: &Db, old: (&str, &Rules), new: (&str, &Rules), now: Instan
     })
 }
 
-async fn of_seat(db: &Db, taken: &TakenSeat, old: &Rules, new: &Rules, now: Instant) -> Result<Vec<SeatDiff>> {
+async fn of_seat(
+    db: &Db,
+    lens: Option<&Arc<Lens>>,
+    taken: &TakenSeat,
+    old: &Rules,
+    new: &Rules,
+    now: Instant,
+) -> Result<Vec<SeatDiff>> {
     let facts = Facts::read(db, &taken.seat, now).await?;
     let view = |rules: &Rules| -> Result<View> {
         compile(rules, &taken.seat, facts.clone()).map_err(|why| Error::usage(why.to_string()))
     };
+    let beside = |rules: &Rules| -> Result<Vec<Beside>> {
+        let of = |ty: &Type| Beside::of(rules, &taken.seat, &facts, ty, opens(old, ty) || opens(new, ty));
+        CATALOGUE
+            .types
+            .iter()
+            .map(of)
+            .collect::<std::result::Result<_, _>>()
+            .map_err(|why| Error::usage(why.to_string()))
+    };
+    let (had, has) = (beside(old)?, beside(new)?);
     let (old, new) = (view(old)?, view(new)?);
-    let changed: Vec<TypeId> =
-        (0..CATALOGUE.types.len()).map(TypeId).filter(|ty| differ(old.of(*ty), new.of(*ty))).collect();
-    let personal = changed.iter().any(|ty| depends(old.of(*ty)) || depends(new.of(*ty)));
+    let otherwise = |ty: &TypeId| differ(old.of(*ty), new.of(*ty)) || had[ty.0] != has[ty.0];
+    let changed: Vec<TypeId> = (0..CATALOGUE.types.len()).map(TypeId).filter(otherwise).collect();
+    let looked = |ty: &TypeId| had[ty.0].conditions().chain(has[ty.0].conditions()).any(|p| is_personal(p));
+    let personal = changed.iter().any(|ty| depends(old.of(*ty)) || depends(new.of(*ty)) || looked(ty));
     let people: Vec<(String, Uuid)> = match personal {
         true => {
             let people = roster::people(db, &taken.seat, now).await?;
@@ -164,10 +190,11 @@ async fn of_seat(db: &Db, taken: &TakenSeat, old: &Rules, new: &Rules, now: Inst
     };
     let mut out = Vec::new();
     for (seat, person) in people {
-        let probe = Probe::new(db, person, now);
+        let probe = Probe::new(db, person, now).through(lens);
         let mut types = Vec::new();
         for &ty in &changed {
-            let of = compare(&probe, CATALOGUE.ty(ty), old.of(ty), new.of(ty)).await?;
+            let sides = ((&had[ty.0], old.of(ty)), (&has[ty.0], new.of(ty)));
+            let of = compare(&probe, CATALOGUE.ty(ty), sides).await?;
             types.extend(of);
         }
         out.push(SeatDiff { seat, types });
@@ -193,7 +220,11 @@ fn depends(view: &TypeView) -> bool {
 }
 
 /// `None`: the two are written differently and show the same.
-async fn compare(probe: &Probe, ty: &'static Type, old: &TypeView, new: &TypeView) -> Result<Option<TypeDiff>> {
+async fn compare(
+    probe: &Probe,
+    ty: &'static Type,
+    ((had, old), (has, new)): ((&Beside, &TypeView), (&Beside, &TypeView)),
+) -> Result<Option<TypeDiff>> {
     let same_rows = old.row == new.row;
     let (rows_gained, rows_lost) = match same_rows {
         true => (0, 0),
@@ -226,7 +257,8 @@ async fn compare(probe: &Probe, ty: &'static Type, old: &TypeView, new: &TypeVie
             fields.push(FieldDiff { field: &field.name, old: levels(was), new: levels(is), fuller, less });
         }
     }
-    let writes = writes::compare(probe, ty, old, new).await?;
+    let mut writes = writes::compare(probe, ty, old, new).await?;
+    writes.extend(writes::beside(probe, ty, (had, old), (has, new)).await?);
     let nothing = rows_gained == 0 && rows_lost == 0 && fields.is_empty() && writes.is_empty();
     Ok((!nothing).then_some(TypeDiff { ty: ty.name, rows_gained, rows_lost, fields, writes }))
 }

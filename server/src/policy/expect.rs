@@ -12,7 +12,11 @@ use serde::Deserialize;
 use toml::Spanned;
 use uuid::Uuid;
 
-use super::{Place, Rules, row, source};
+use super::{
+    Place, Refusal, Rules,
+    deed::{Deed, May},
+    row, source,
+};
 use crate::{
     access::{
         Treatment, View,
@@ -21,7 +25,8 @@ use crate::{
         facts::Facts,
         pred::{Pred, and},
         probe::Probe,
-        roster,
+        roster::{self, Seat},
+        view::TypeView,
     },
     catalogue::{CATALOGUE, Type},
     error::{Error, Result},
@@ -46,6 +51,8 @@ struct Written {
     rule: String,
     #[serde(rename = "as")]
     seat: String,
+    #[serde(default)]
+    to: Deed,
     of: String,
     #[serde(default, rename = "where")]
     row: BTreeMap<String, toml::Value>,
@@ -59,6 +66,7 @@ pub struct Expectation {
     /// Which rule it tries: `R4`.
     pub rule: String,
     seat: String,
+    to: Deed,
     of: String,
     ty: &'static Type,
     field: Option<usize>,
@@ -150,8 +158,13 @@ fn checked(place: Place, written: Written) -> std::result::Result<Expectation, S
     let ty = CATALOGUE.by_name(ty).ok_or_else(|| format!("there is no type `{ty}`"))?;
     let index = |field: &str| ty.field_index(field).ok_or_else(|| format!("{} has no field `{field}`", ty.name));
     let field = field.map(index).transpose()?;
+    if let Some(why) = written.to.unfit(field) {
+        return Err(why);
+    }
     let words = match (field, written.row.is_empty()) {
-        (_, true) => &["known", "unknown"][..],
+        (_, true) if written.to != Deed::Read => &["allowed", "unknown"][..],
+        _ if written.to != Deed::Read => &["allowed", "refused", "absent", "unknown"],
+        (_, true) => &["known", "unknown"],
         (None, false) => &["seen", "absent"],
         (Some(_), false) => &["hidden", "absent", "unknown"],
     };
@@ -162,8 +175,10 @@ fn checked(place: Place, written: Written) -> std::result::Result<Expectation, S
         Ok(Some(_)) => field.is_some() && !written.row.is_empty(),
         _ => false,
     };
+    let treatment = treatment && written.to == Deed::Read;
     if !words.contains(&written.is.as_str()) && !treatment {
         let shown = match (field, written.row.is_empty()) {
+            _ if written.to != Deed::Read => "",
             (Some(_), true) => "`aggregate_only:5,0.75`, ",
             (Some(_), false) => "full, a treatment as `prefix:2`, ",
             (None, _) => "",
@@ -183,6 +198,7 @@ fn checked(place: Place, written: Written) -> std::result::Result<Expectation, S
         place,
         rule: written.rule,
         seat: written.seat,
+        to: written.to,
         of: written.of.clone(),
         ty,
         field,
@@ -195,7 +211,7 @@ fn checked(place: Place, written: Written) -> std::result::Result<Expectation, S
 
 /// Tries all of them. `ground` is how `policy explain` finds the same rows.
 pub async fn run(db: &Db, rules: &Rules, now: Instant, all: &[Expectation], ground: &str) -> Result<Outcome> {
-    let mut views: HashMap<(&str, Instant), (View, Uuid)> = HashMap::new();
+    let mut views: HashMap<(&str, Instant), Asker> = HashMap::new();
     let mut failures = Vec::new();
     for expectation in all {
         let at = expectation.at.unwrap_or(now);
@@ -203,11 +219,20 @@ pub async fn run(db: &Db, rules: &Rules, now: Instant, all: &[Expectation], grou
         if !views.contains_key(&(expectation.seat.as_str(), at)) {
             let (seat, person) = roster::resolve(db, &expectation.seat, at).await.map_err(told)?;
             let facts = Facts::read(db, &seat, at).await?;
-            let view = compile(rules, &seat, facts).map_err(|why| Error::usage(why.to_string()))?;
-            views.insert((&expectation.seat, at), (view, person));
+            let view = compile(rules, &seat, facts.clone()).map_err(unfit)?;
+            views.insert((&expectation.seat, at), Asker { seat, person, facts, view });
         }
-        let Some((view, person)) = views.get(&(expectation.seat.as_str(), at)) else { continue };
-        let got = expectation.got(view, &Probe::new(db, *person, at)).await.map_err(told)?;
+        let Some(asker) = views.get(&(expectation.seat.as_str(), at)) else { continue };
+        let probe = Probe::new(db, asker.person, at);
+        let got = match expectation.to {
+            Deed::Read => expectation.got(&asker.view, &probe).await,
+            to => {
+                let may = to.view(rules, &asker.seat, &asker.facts, expectation.ty.id).map_err(unfit)?;
+                let seen = to.seen(rules, &asker.seat, &asker.facts, expectation.ty.id).map_err(unfit)?;
+                expectation.done(&seen, &may, &probe).await
+            }
+        };
+        let got = got.map_err(told)?;
         if got != expectation.is {
             failures.push(expectation.failure(&got, ground));
         }
@@ -222,6 +247,18 @@ pub async fn run(db: &Db, rules: &Rules, now: Instant, all: &[Expectation], grou
     Ok(Outcome { rules, tried: all.len(), failures })
 }
 
+/// Who an expectation speaks of, at its moment.
+struct Asker {
+    seat: Seat,
+    person: Uuid,
+    facts: Facts,
+    view: View,
+}
+
+fn unfit(why: Refusal) -> Error {
+    Error::usage(why.to_string())
+}
+
 impl Expectation {
     /// What is shown, in a word; different words for different rows are told with their counts.
     async fn got(&self, view: &View, probe: &Probe) -> Result<String> {
@@ -233,13 +270,7 @@ impl Expectation {
             let known = self.field.map_or_else(|| view.sees_type(self.ty.id), |field| view.sees(self.ty.id, field));
             return Ok(if known { "known" } else { "unknown" }.into());
         }
-        let terms = self.row.iter().map(|(path, value)| row::condition(self.ty, path, value, probe.now));
-        let condition: Pred = Pred::clone(&and(terms.collect::<Result<Vec<_>>>()?));
-        let rows = probe.find(self.ty, &condition, ROWS + 1).await?;
-        if rows.is_empty() || rows.len() > ROWS {
-            let many = if rows.is_empty() { "no row".to_string() } else { format!("more than {ROWS} rows") };
-            return Err(Error::usage(format!("`where` means {many} of {}, name others", self.ty.name)));
-        }
+        let rows = self.rows(probe).await?;
         let mut words: BTreeMap<String, usize> = BTreeMap::new();
         for key in rows {
             let word = match (probe.shown(self.ty, key, of).await?, self.field) {
@@ -250,11 +281,35 @@ impl Expectation {
             };
             *words.entry(word).or_default() += 1;
         }
-        if let [word] = &words.keys().collect::<Vec<_>>()[..] {
-            return Ok((*word).clone());
+        Ok(counted(&words))
+    }
+
+    /// What may be done, in a word.
+    async fn done(&self, seen: &TypeView, may: &TypeView, probe: &Probe) -> Result<String> {
+        let fields: Vec<usize> = self.field.map_or_else(|| (1..self.ty.fields.len()).collect(), |field| vec![field]);
+        if self.row.is_empty() {
+            let never = may.row.is_never() || fields.iter().all(|field| may.fields[*field].is_hidden());
+            return Ok(if never { May::Never } else { May::Yes }.word().into());
         }
-        let counted: Vec<String> = words.iter().map(|(word, rows)| format!("{word} in {rows} rows")).collect();
-        Ok(counted.join(", "))
+        let mut words: BTreeMap<String, usize> = BTreeMap::new();
+        for key in self.rows(probe).await? {
+            let read = probe.shown(self.ty, key, seen).await?;
+            let shown = probe.shown(self.ty, key, may).await?;
+            *words.entry(may.may(&fields, read.as_ref(), shown.as_ref()).word().into()).or_default() += 1;
+        }
+        Ok(counted(&words))
+    }
+
+    /// The rows that are meant.
+    async fn rows(&self, probe: &Probe) -> Result<Vec<Uuid>> {
+        let terms = self.row.iter().map(|(path, value)| row::condition(self.ty, path, value, probe.now));
+        let condition: Pred = Pred::clone(&and(terms.collect::<Result<Vec<_>>>()?));
+        let rows = probe.find(self.ty, &condition, ROWS + 1).await?;
+        if rows.is_empty() || rows.len() > ROWS {
+            let many = if rows.is_empty() { "no row".to_string() } else { format!("more than {ROWS} rows") };
+            return Err(Error::usage(format!("`where` means {many} of {}, name others", self.ty.name)));
+        }
+        Ok(rows)
     }
 
     fn failure(&self, got: &str, ground: &str) -> String {
@@ -270,9 +325,20 @@ impl Expectation {
         let of = if row.is_empty() { String::new() } else { format!(" where {}", row.join(",")) };
         let row = if row.is_empty() { String::new() } else { format!(" '{}'", row.join(",")) };
         let at = self.at.map_or_else(String::new, |at| format!(" --at {at}"));
+        let (what, to) = match self.to {
+            Deed::Read => ("of ".to_owned(), String::new()),
+            to => (format!("to {} ", to.word()), format!(" --to {}", to.word())),
+        };
         format!(
-            "{}: {} {} of {}{of} is {got}, expected {} ({})\n  see entente policy explain{ground}{at} --as {} {}{row}",
-            self.place, self.rule, self.seat, self.of, self.is, self.why, self.seat, self.of
+            "{}: {} {} {}{}{of} is {got}, expected {} ({})\n  see entente policy explain{ground}{at} --as {}{to} {}{row}",
+            self.place, self.rule, self.seat, what, self.of, self.is, self.why, self.seat, self.of
         )
     }
+}
+
+fn counted(words: &BTreeMap<String, usize>) -> String {
+    if let [word] = &words.keys().collect::<Vec<_>>()[..] {
+        return (*word).clone();
+    }
+    words.iter().map(|(word, rows)| format!("{word} in {rows} rows")).collect::<Vec<_>>().join(", ")
 }

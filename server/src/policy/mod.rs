@@ -2,6 +2,7 @@
 //! and sorted by what it speaks of. A set that cannot be compiled to SQL is never taken.
 
 mod check;
+pub mod deed;
 #[expect(clippy::disallowed_methods, reason = "a tool of the operator, no door")]
 pub mod diff;
 #[expect(clippy::disallowed_methods, reason = "a tool of the operator, no door")]

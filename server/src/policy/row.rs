@@ -22,8 +22,9 @@ const NAMES: &[&str] = &["sku", "number", "slug", "title", "code", "name", "code
 /// How many rows an answer names when more than one is meant.
 const NAMED: usize = 5;
 
-/// The one row that is meant. `ids` read the ids that those were given who may name it by one.
-pub async fn find(probe: &Probe, ids: &[Codec], ty: &Type, text: &str) -> Result<Uuid> {
+/// The one row that is meant. `ids` read the ids that those were given who may name it by one; if it is not clear which
+/// is meant, `name` is what they are called by.
+pub async fn find(probe: &Probe, ids: &[Codec], ty: &Type, text: &str, name: impl Fn(Uuid) -> String) -> Result<Uuid> {
     let read: Vec<(TypeId, Uuid)> = ids.iter().filter_map(|ids| ids.read_id(text)).collect();
     let condition = match (read.first(), text.parse::<Uuid>()) {
         (Some((of, _)), _) if *of != ty.id => {
@@ -55,7 +56,7 @@ pub async fn find(probe: &Probe, ids: &[Codec], ty: &Type, text: &str) -> Result
         ))),
         _ => {
             let more = if found.len() > NAMED { " and more" } else { "" };
-            let keys: Vec<String> = found.iter().take(NAMED).map(|key| format!("`{key}`")).collect();
+            let keys: Vec<String> = found.iter().take(NAMED).map(|key| format!("`{}`", name(*key))).collect();
             Err(Error::usage(format!("more than one {} is meant by `{text}`: {}{more}", ty.name, keys.join(", "))))
         }
     }

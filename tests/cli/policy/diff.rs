@@ -14,6 +14,7 @@ tests! {
         a_column_that_opens_is_a_gain,
         rows_are_counted_as_sets,
         a_write_that_opens_is_a_gain,
+        what_can_be_opened_or_taken_along_is_a_gain,
         what_only_closes_is_no_gain,
         sums_that_tell_more_are_a_gain,
         a_person_counts_where_the_person_decides,
@@ -112,6 +113,24 @@ async fn a_write_that_opens_is_a_gain(hub: Hub) {
     }
     let back = diff(&hub, new.path(), &shipped()).await.good();
     assert!(back.contains("    - qty:write  is permitted otherwise, in -1 rows\n"), "{back}");
+}
+
+/// Nobody reads more at first.
+async fn what_can_be_opened_or_taken_along_is_a_gain(hub: Hub) {
+    let from = "when { principal in Role::\"support_agent\" };";
+    let narrow = changed("glass.cedar", from, "when { principal in Role::\"support_agent\" && resource.isBilling };");
+    let said = diff(&hub, narrow.path(), &shipped()).await;
+    said.sentence(1);
+    let told = "\nnordwind/support_agent\n  Contact            \n    + phone:open  is permitted otherwise, in +";
+    assert!(said.stdout.contains(told), "{}", said.stdout);
+    assert!(diff(&hub, &shipped(), narrow.path()).await.good().contains("    - phone:open  "));
+    let from = "forbid (principal in Role::\"service_account\", action == Action::\"export\", resource);";
+    let wide = changed("export.cedar", from, &from.replace("resource)", "resource is Contact)"));
+    let said = diff(&hub, &shipped(), wide.path()).await;
+    said.sentence(1);
+    let rows = count(&hub, "aqua-seals/service_account", "demandSeries").await;
+    let told = format!("  DemandSeries       \n    + export  is permitted now, in +{rows} rows\n");
+    assert!(said.stdout.contains(&told), "{}", said.stdout);
 }
 
 async fn what_only_closes_is_no_gain(hub: Hub) {

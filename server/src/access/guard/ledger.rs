@@ -2,12 +2,16 @@
 //! when the data changes. Else a cell that is hidden today could be told by subtracting tomorrow's answer, in
 //! which it hides among others. A cell whose companions are gone is not told at all, for the same reason.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use sea_orm::{
     ConnectionTrait, DbBackend, TransactionTrait,
     sea_query::{Alias, Expr, ExprTrait, OnConflict, Query},
 };
+use tokio::runtime::Handle;
 
 use super::{
     atoms::{Sets, atoms},
@@ -24,8 +28,20 @@ type Ties = BTreeMap<String, String>;
 /// How often an answer is made anew because another one tied cells meanwhile.
 const ATTEMPTS: usize = 5;
 
+/// More cells than these are worked out on a thread of their own: it takes long, and others ask meanwhile.
+const FEW: usize = 2_000;
+
 /// The cells as they may be told. What is told together for the first time is remembered before it is told.
-pub async fn release(db: &Db, how: &Release, rows: &Rows) -> Result<Rows> {
+pub async fn release(db: &Db, how: &Arc<Release>, rows: Rows) -> Result<Rows> {
+    if rows.len() <= FEW {
+        return told(db, how, &rows).await;
+    }
+    let (db, how) = (db.clone(), how.clone());
+    let work = tokio::task::spawn_blocking(move || Handle::current().block_on(told(&db, &how, &rows)));
+    work.await.map_err(|_| Error::internal("working out guarded sums broke off"))?
+}
+
+async fn told(db: &Db, how: &Release, rows: &Rows) -> Result<Rows> {
     let grid = how.grid(rows)?;
     let labels = grid.labels();
     let mut known = read(db.orm(), how).await?;

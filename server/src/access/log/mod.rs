@@ -7,6 +7,7 @@ mod image;
 mod keep;
 mod past;
 mod read;
+mod shared;
 mod wake;
 
 use std::{collections::BTreeSet, fmt};
@@ -16,7 +17,8 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 pub use acting::Acting;
-pub(in crate::access) use {past::Past, wake::Heads};
+pub(in crate::access) use {past::Past, shared::Shared, wake::Heads};
+pub use {shared::Stand, wake::Watching};
 
 use super::{Gate, Reading};
 use crate::{
@@ -127,7 +129,14 @@ impl Gate {
 
     /// The last position as it moves. The first to ask starts what watches it; it begins at zero.
     pub fn heads(&self) -> watch::Receiver<Position> {
-        self.heads.get_or_init(|| Heads::watch(&self.db)).receiver()
+        self.heads.get_or_init(|| Heads::watch(&self.db, self.watching)).receiver()
+    }
+
+    /// Somebody knows of a commit, or has heard of one: whoever waits for changes looks.
+    pub fn wake(&self) {
+        if let Some(heads) = self.heads.get() {
+            heads.wake();
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The statement behind a guarded aggregate: a row for each cell of the guard's grid, with what the guard must
 //! know of it. It reads the rows of the guard, not those of the view, and what leaves it is what the guard tells.
 
-use std::{collections::BTreeSet, fmt::Write};
+use std::{collections::BTreeSet, fmt::Write, sync::Arc};
 
 use entities::meta::Behind;
 use uuid::Uuid;
@@ -171,7 +171,7 @@ impl<'v> Cells<'v> {
         };
         let Sql { binds, noted, .. } = self.sql;
         let pace = Pace::default();
-        (Statement { sql, binds, pace, reads: self.reads, noted, release: Some(release) }, told)
+        (Statement { sql, binds, pace, reads: self.reads, noted, release: Some(Arc::new(release)) }, told)
     }
 
     fn inside(&self) -> String {

@@ -5,12 +5,15 @@
 
 mod guard;
 mod once;
+mod outdated;
 mod tx;
 
 use entities::{Instant, meta::Filled};
+use tokio::sync::OwnedMutexGuard;
 use uuid::Uuid;
 
 pub(in crate::access) use once::Keys;
+pub use outdated::drop_lines;
 
 use self::{
     guard::Guard,
@@ -19,6 +22,7 @@ use self::{
 use super::{Gate, roster::Caller, view::View};
 use crate::{
     audit::Audit,
+    auth::expired,
     catalogue::{CATALOGUE, Type, TypeId, Value},
     error::{Error, Result},
 };
@@ -57,29 +61,40 @@ const ATTEMPTS: usize = 3;
 impl Gate {
     /// Writes, and gives the key of the row. `None`: the view is no longer the caller's, ask with a fresh one.
     pub async fn write(&self, audit: &Audit, caller: &Caller, view: &View, write: &Write) -> Result<Option<Uuid>> {
-        if write.once.is_some() {
-            self.keys.forget(&self.db, self.now()).await?;
+        if write.once.is_some()
+            && let Err(error) = self.keys.forget(&self.db, self.now()).await
+        {
+            tracing::error!("old keys of writes are kept for another hour: {error}");
         }
         for _ in 1..ATTEMPTS {
             match self.attempt(audit, caller, view, write).await {
-                Err(Error::Conflict(text)) if text == tx::IN_THE_WAY => {}
+                Err(Error::InTheWay) => {}
                 done => return done,
             }
         }
         self.attempt(audit, caller, view, write).await
     }
 
+    /// For a write of what views are compiled from. Each makes the views of the others stale, who would begin again and
+    /// again: they go one after the other, those of this process at least.
+    pub async fn turn_to_decide(&self, ty: TypeId) -> Option<OwnedMutexGuard<()>> {
+        if decides(CATALOGUE.ty(ty)) { Some(self.deciding.clone().lock_owned().await) } else { None }
+    }
+
     async fn attempt(&self, audit: &Audit, caller: &Caller, view: &View, write: &Write) -> Result<Option<Uuid>> {
         let tx = Tx::begin(&self.db).await?;
-        let version = tx.version().await?;
         let ty = CATALOGUE.ty(write.ty);
+        let version = tx.version(if decides(ty) { Lock::Write } else { Lock::Share }).await?;
         let before = match &write.change {
             Change::Create(_) => None,
             Change::Update(key, _) | Change::Delete(key) => tx.row(ty, *key, Lock::Write).await?,
         };
         // not before: it may have waited for others, and time decides
         let now = self.now();
-        let held = view.held_by(caller.principal, now) && view.edges.hold(now);
+        if now >= caller.expires {
+            return Err(expired());
+        }
+        let held = view.open_to(caller, now) && view.edges.hold(now);
         if !held || version != view.version || self.rules().version != view.policies {
             return Ok(None);
         }
@@ -103,8 +118,14 @@ impl Gate {
             tx.log(line).await?;
         }
         tx.commit().await?;
+        self.wake();
         Ok(Some(key))
     }
+}
+
+/// Do views depend on the type's rows, so that a write of one raises the version of the shared data?
+fn decides(ty: &Type) -> bool {
+    migration::watched().any(|table| table == ty.table)
 }
 
 /// What the hub puts into a row that is made, or changed.

@@ -1,5 +1,6 @@
-//! One write transaction of a request, over SeaORM: one code for both databases. What it reads it locks, so
-//! that nothing changes between the guard and the commit. Dropped without a commit it leaves nothing.
+//! One write transaction of a request, over SeaORM: one code for both databases. Rows that it reads it locks, so that
+//! they are the same at the commit as before the guard; what belongs to a set is as of the moment when it is asked.
+//! Dropped without a commit it leaves nothing.
 
 use chrono::NaiveDate;
 use entities::{Decimal, Instant, meta::Kind};
@@ -26,9 +27,6 @@ use crate::{
     error::{Error, Result},
 };
 
-/// Another transaction was in the way: this one can be begun again.
-pub(super) const IN_THE_WAY: &str = "others write the same rows at this moment, try again";
-
 pub(super) struct Tx {
     inner: DatabaseTransaction,
     dialect: Dialect,
@@ -54,6 +52,15 @@ pub(super) enum Lock {
     Write,
 }
 
+impl From<Lock> for LockType {
+    fn from(lock: Lock) -> Self {
+        match lock {
+            Lock::Share => LockType::Share,
+            Lock::Write => LockType::Update,
+        }
+    }
+}
+
 impl Tx {
     /// On SQLite it is the only writer from here on.
     pub async fn begin(db: &Db) -> Result<Self> {
@@ -77,10 +84,11 @@ impl Tx {
         &self.inner
     }
 
-    /// The version of the shared data, which stays until the transaction ends.
-    pub async fn version(&self) -> Result<i64> {
+    /// The version of the shared data, which stays until the transaction ends, unless it raises it itself: for that
+    /// it is locked to be written from the start. Two that share it would wait for each other.
+    pub async fn version(&self, lock: Lock) -> Result<i64> {
         let mut query = Query::select();
-        query.column(Alias::new("version")).from(Alias::new("access_version")).lock(LockType::Share);
+        query.column(Alias::new("version")).from(Alias::new("access_version")).lock(lock.into());
         let row = self.inner.query_one(&query).await.map_err(failed)?;
         row.ok_or_else(|| Error::internal("table access_version is empty"))?.try_get_by_index(0).map_err(Error::from)
     }
@@ -97,10 +105,7 @@ impl Tx {
             });
         }
         query.from(Alias::new(ty.table)).and_where(Expr::col(Alias::new("id")).eq(key));
-        query.lock(match lock {
-            Lock::Share => LockType::Share,
-            Lock::Write => LockType::Update,
-        });
+        query.lock(lock.into());
         let Some(row) = self.inner.query_one(&query).await.map_err(failed)? else { return Ok(None) };
         ty.fields.iter().enumerate().map(|(i, field)| read(field, &row, i)).collect::<Result<_>>().map(Some)
     }
@@ -280,7 +285,7 @@ fn code(error: &DbErr) -> Option<String> {
 /// Deadlocks and the like, which end one of two transactions.
 pub(super) fn failed(error: DbErr) -> Error {
     match code(&error).as_deref() {
-        Some("40P01" | "40001" | "55P03") => Error::Conflict(IN_THE_WAY.into()),
+        Some("40P01" | "40001" | "55P03") => Error::InTheWay,
         _ => error.into(),
     }
 }

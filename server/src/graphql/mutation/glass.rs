@@ -5,7 +5,7 @@ use serde_json::{Map, Value as Json};
 use uuid::Uuid;
 
 use crate::{
-    access::look::Look,
+    access::{ViewClass, look::Look},
     catalogue::{CATALOGUE, TypeId},
     error::{Error, Result},
     graphql::{ids::Codec, value::Node},
@@ -25,7 +25,7 @@ impl Asked {
     }
 }
 
-pub fn read(given: Option<&Given>, variables: &Map<String, Json>, codec: &Codec) -> Result<Asked> {
+pub fn read(class: &ViewClass, given: Option<&Given>, variables: &Map<String, Json>, codec: &Codec) -> Result<Asked> {
     let Some(Node::Object(given)) = given.and_then(|given| Node::of(given, variables)) else {
         return Err(Error::input("`input` is missing, or no object"));
     };
@@ -34,7 +34,8 @@ pub fn read(given: Option<&Given>, variables: &Map<String, Json>, codec: &Codec)
         _ => Err(Error::input(format!("`input.{name}` is missing, or no text"))),
     };
     let (id, field, reason) = (text("id")?, text("field")?, text("reason")?);
-    // as of a row that is not there: what is no id names none
-    let (ty, key) = codec.read_id(&id).ok_or_else(|| Error::not_found("there is no such row"))?;
+    // as of a row that is not there: what is no id names none, nor does that of a type that is hidden
+    let found = codec.read_id(&id).filter(|(ty, _)| class.sees_type(*ty));
+    let (ty, key) = found.ok_or_else(|| Error::not_found("there is no such row"))?;
     Ok(Asked { ty, key, id, field, reason })
 }

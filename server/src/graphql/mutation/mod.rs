@@ -1,5 +1,6 @@
 //! Mutations: one after the other, each in a transaction of its own. What a mutation gives is read by an ordinary
-//! plan of the caller's view, once the write is there, so it shows what a query would.
+//! plan of the caller's view, once the write is there, so it shows what a query would. From the commit on a write is
+//! never answered as one that failed: what cannot be read back is told as written.
 
 mod glass;
 mod input;
@@ -20,20 +21,41 @@ use super::{
     run, tools,
 };
 use crate::{
-    access::{Caller, View, read::Arg, write::Write},
+    access::{
+        Caller, View,
+        read::Arg,
+        write::{self, Write},
+    },
     app::App,
+    catalogue::TypeId,
     error::{Code, Error, Result},
 };
 
 pub use schema::{ROOT, schema};
 
 /// The writes of one request.
+#[derive(Clone, Copy)]
 struct Asked<'a> {
     app: &'a Arc<App>,
     caller: &'a Caller,
     document: &'a Document,
     variables: &'a Map<String, Json>,
     codec: &'a Codec,
+}
+
+/// A write that the view knows, and what is shown of its row.
+struct Ready {
+    view: Arc<View>,
+    ty: TypeId,
+    change: Change,
+    plan: Plan,
+    /// The plan's input that is the row's key.
+    row: usize,
+}
+
+enum Change {
+    Write(Write),
+    Look(glass::Asked),
 }
 
 pub async fn answer(
@@ -47,54 +69,35 @@ pub async fn answer(
     let asked = Asked { app, caller, document, variables, codec };
     let roots = asked.compiler(view).collect(&[&document.definition()?.node.selection_set.node], ROOT, &[])?;
     // what is wrong with the request is found before anything is written
-    let mut cost = 0u32;
+    let mut all = Vec::with_capacity(roots.len());
     for (key, wanted) in &roots {
-        if wanted.field.name.node != "__typename" {
-            asked.check(view, wanted)?;
-            cost = cost.saturating_add(asked.plan(view, key, wanted, Uuid::nil())?.cost);
-        }
+        let named = wanted.field.name.node == "__typename";
+        all.push((key, wanted, if named { None } else { Some(asked.ready(view.clone(), key, wanted)?) }));
     }
-    app.budgets.spend(caller.principal, view.budget(caller.principal, app.clock.now()), cost)?;
-    let mut written = 0;
-    let (mut out, mut hidden, mut errors) = (b"{\"data\":{".to_vec(), Vec::new(), Vec::new());
-    for (key, wanted) in &roots {
-        json::comma(&mut out, b'{');
-        if wanted.field.name.node == "__typename" {
-            out.extend(format!("\"{key}\":\"{ROOT}\"").into_bytes());
+    let cost = all.iter().filter_map(|(.., ready)| ready.as_ref()).fold(0u32, |sum, r| sum.saturating_add(r.plan.cost));
+    app.budgets.spend(caller.principal, view.budget(caller, app.clock.now()), cost)?;
+    let mut out = Out { body: b"{\"data\":{".to_vec(), hidden: Vec::new(), errors: Vec::new() };
+    let mut written = false;
+    for (key, wanted, ready) in all {
+        json::comma(&mut out.body, b'{');
+        let Some(mut ready) = ready else {
+            out.body.extend(format!("\"{key}\":\"{ROOT}\"").into_bytes());
             continue;
-        }
-        match asked.perform(view, key, wanted).await {
-            Ok(answered) => {
-                written += 1;
-                out.extend_from_slice(answered.fields());
-                if !hidden.is_empty() && !answered.hidden().is_empty() {
-                    hidden.push(b',');
+        };
+        match asked.write(&mut ready, key, wanted).await {
+            Ok(row) => {
+                written = true;
+                match asked.read_back(&mut ready, key, wanted, row).await {
+                    Ok(answered) => out.answered(&answered),
+                    Err(cause) => out.unread(key, wanted, &ready.plan, &codec.id(ready.ty, row), &cause),
                 }
-                hidden.extend_from_slice(answered.hidden());
             }
             // as long as nothing is written, who asks is answered as for a query
-            Err(error) if written == 0 && ends(&error) => return Err(error.into()),
-            Err(error) => {
-                if error.code() == Code::Internal {
-                    crate::telemetry::failure(&error);
-                }
-                let code = error.code().as_str();
-                let at = wanted.field.name.pos;
-                errors.push(json!({
-                    "message": error.client_text(), "path": [key], "extensions": { "code": code },
-                    "locations": [{ "line": at.line, "column": at.column }],
-                }));
-                out.extend(format!("\"{key}\":null").into_bytes());
-            }
+            Err(error) if !written && ends(&error) => return Err(error.into()),
+            Err(error) => out.failed(key, wanted, &error),
         }
     }
-    out.push(b'}');
-    if !errors.is_empty() {
-        out.extend(format!(",\"errors\":{}", Json::Array(errors)).into_bytes());
-    }
-    run::access(&mut out, &hidden);
-    out.push(b'}');
-    Ok(out)
+    Ok(out.end())
 }
 
 /// What stops the whole request.
@@ -103,47 +106,47 @@ fn ends(error: &Error) -> bool {
 }
 
 impl<'a> Asked<'a> {
-    fn compiler(&self, view: &'a View) -> Compiler<'a> {
+    fn compiler(self, view: &'a View) -> Compiler<'a> {
         let app = self.app;
         Compiler::new(view, app.gate.dialect(), self.document, self.variables, self.codec, &app.graphql.limits)
     }
 
-    fn mutation(&self, view: &View, wanted: &Wanted<'_>) -> Result<Mutation> {
+    fn ready(self, view: Arc<View>, key: &str, wanted: &Wanted<'_>) -> Result<Ready> {
         let name = wanted.field.name.node.as_str();
-        let found = model::mutations(&view.class).find(|mutation| mutation.name() == name);
-        found.ok_or_else(|| Error::Validation(format!("Unknown field \"{name}\" on type \"{ROOT}\".")))
+        let mutation = model::mutations(&view.class).find(|mutation| mutation.name() == name);
+        let unknown = || Error::Validation(format!("Unknown field \"{name}\" on type \"{ROOT}\"."));
+        let mutation = mutation.ok_or_else(unknown)?;
+        let given = wanted.field.get_argument("input").map(|value| &value.node);
+        let change = match mutation.doing {
+            Doing::Open => Change::Look(glass::read(&view.class, given, self.variables, self.codec)?),
+            _ => Change::Write(input::read(mutation, &view.class, given, self.variables, self.codec)?),
+        };
+        let (plan, row) = self.plan(&view, mutation, &change, key, wanted)?;
+        Ok(Ready { ty: mutation.ty.id, change, plan, row, view })
     }
 
-    fn check(&self, view: &View, wanted: &Wanted<'_>) -> Result<()> {
-        match self.mutation(view, wanted)?.doing {
-            Doing::Open => self.look(wanted).map(drop),
-            _ => self.write(view, wanted).map(drop),
-        }
-    }
-
-    fn look(&self, wanted: &Wanted<'_>) -> Result<glass::Asked> {
-        glass::read(wanted.field.get_argument("input").map(|value| &value.node), self.variables, self.codec)
-    }
-
-    fn write(&self, view: &View, wanted: &Wanted<'_>) -> Result<Write> {
-        let mutation = self.mutation(view, wanted)?;
-        let value = wanted.field.get_argument("input").map(|value| &value.node);
-        input::read(mutation, &view.class, value, self.variables, self.codec)
-    }
-
-    /// What is shown of the row when it is written.
-    fn plan(&self, view: &'a View, key: &str, wanted: &Wanted<'a>, row: Uuid) -> Result<Plan> {
-        let Mutation { ty, doing } = self.mutation(view, wanted)?;
+    /// What is shown of the row when it is written, and which of the plan's inputs says which one it is.
+    fn plan(
+        self,
+        view: &View,
+        mutation: Mutation,
+        change: &Change,
+        key: &str,
+        wanted: &Wanted<'_>,
+    ) -> Result<(Plan, usize)> {
+        let Mutation { ty, doing } = mutation;
         let mut compiler = self.compiler(view);
-        let payload = Mutation { ty, doing }.part("Payload");
+        let payload = mutation.part("Payload");
+        let row = compiler.input(Input::Ready(Arg::Ids(Vec::new())));
         let (mut parts, mut cost) = (Vec::new(), 1usize);
         for (key, wanted) in &compiler.collect(&wanted.inner, &payload, &[])? {
-            let root = match (wanted.field.name.node.as_str(), doing) {
+            let root = match (wanted.field.name.node.as_str(), change) {
                 ("__typename", _) => Root::Ready(json::text(&payload)),
-                ("id", Doing::Delete) => Root::Ready(json::text(&self.codec.id(ty.id, row))),
-                (name, Doing::Create | Doing::Update | Doing::Open) if name == ty.singular() => {
-                    let slot = compiler.input(Input::Ready(Arg::Ids(vec![row])));
-                    let (step, object, price) = compiler.by_key(ty, slot, &wanted.inner, 1)?;
+                ("id", Change::Write(Write { change: write::Change::Delete(row), .. })) => {
+                    Root::Ready(json::text(&self.codec.id(ty.id, *row)))
+                }
+                (name, _) if doing != Doing::Delete && name == ty.singular() => {
+                    let (step, object, price) = compiler.by_key(ty, row, &wanted.inner, 1)?;
                     cost = cost.saturating_add(price);
                     Root::One { step, object }
                 }
@@ -151,63 +154,121 @@ impl<'a> Asked<'a> {
             };
             parts.push((key.clone(), root));
         }
-        compiler.finish(vec![(key.to_owned(), Root::Parts(parts))], cost)
+        Ok((compiler.finish(vec![(key.to_owned(), Root::Parts(parts))], cost)?, row))
     }
 
-    async fn perform(&self, view: &Arc<View>, key: &str, wanted: &Wanted<'_>) -> Result<run::Answered> {
+    /// Writes, and gives the key of the row.
+    async fn write(self, ready: &mut Ready, key: &str, wanted: &Wanted<'_>) -> Result<Uuid> {
         let Asked { app, caller, .. } = self;
-        let mut view = view.clone();
-        let mut row = match self.mutation(&view, wanted)?.doing {
-            Doing::Open => Some(app.gate.break_glass(&app.post, caller, &self.look(wanted)?.look()).await?),
-            _ => None,
+        let _turn = match &ready.change {
+            Change::Write(write) => app.gate.turn_to_decide(write.ty).await,
+            Change::Look(_) => None,
         };
         for _ in 0..ATTEMPTS {
-            if row.is_some() {
-                break;
+            let written = match &ready.change {
+                Change::Look(look) => Some(app.gate.break_glass(&app.post, caller, &look.look()).await?),
+                Change::Write(write) => app.gate.write(&app.audit, caller, &ready.view, write).await?,
+            };
+            if let Some(row) = written {
+                return Ok(row);
             }
-            row = app.gate.write(&app.audit, caller, &view, &self.write(&view, wanted)?).await?;
-            if row.is_some() {
-                break;
-            }
-            view = app.gate.fresh_view(caller, app.clock.now()).await?;
-        }
-        let changing = || Error::unavailable("the shared data changed too often to answer");
-        let row = row.ok_or_else(changing)?;
-        // the write itself may have changed what its writer sees
-        for _ in 0..ATTEMPTS {
-            let now = app.clock.now();
-            let asked = Asked { app, caller, ..*self };
-            if let Some(answered) = asked.read(&view, key, wanted, row, now).await? {
-                return Ok(answered);
-            }
-            view = app.gate.fresh_view(caller, now).await?;
+            *ready = self.ready(app.gate.fresh_view(caller, app.clock.now()).await?, key, wanted)?;
         }
         Err(changing())
     }
 
-    async fn read(
-        &self,
-        view: &View,
-        key: &str,
-        wanted: &Wanted<'_>,
-        row: Uuid,
-        now: entities::Instant,
-    ) -> Result<Option<run::Answered>> {
-        let Asked { app, caller, codec, variables, .. } = *self;
-        let plan = &self.plan(view, key, wanted, row)?;
-        let run = run::Run {
-            gate: &app.gate,
-            view,
-            plan,
-            codec,
-            variables,
-            me: caller.person(),
-            now,
-            asker: Some(tools::Asker { app, caller, now }),
-            introspection: None,
-        };
-        let Some(answered) = run::run(&run).await? else { return Ok(None) };
-        super::record(app, caller, plan, &answered, now).await?;
-        Ok(Some(answered))
+    async fn read_back(self, ready: &mut Ready, key: &str, wanted: &Wanted<'_>, row: Uuid) -> Result<run::Answered> {
+        let Asked { app, caller, codec, variables, .. } = self;
+        // the write itself may have changed what its writer sees
+        for _ in 0..ATTEMPTS {
+            let now = app.clock.now();
+            ready.plan.inputs[ready.row] = Input::Ready(Arg::Ids(vec![row]));
+            let (view, plan) = (&ready.view, &ready.plan);
+            let asker = Some(tools::Asker { app, caller, now });
+            let me = caller.person();
+            let run = run::Run { gate: &app.gate, view, plan, codec, variables, me, now, asker, introspection: None };
+            if let Some(answered) = run::run(&run).await? {
+                super::record(app, caller, plan, &answered, now).await?;
+                return Ok(answered);
+            }
+            *ready = self.ready(app.gate.fresh_view(caller, now).await?, key, wanted)?;
+        }
+        Err(changing())
+    }
+}
+
+fn changing() -> Error {
+    Error::unavailable("the shared data changed too often to answer")
+}
+
+/// The answer as it is written, field by field.
+struct Out {
+    body: Vec<u8>,
+    hidden: Vec<u8>,
+    errors: Vec<Json>,
+}
+
+impl Out {
+    fn answered(&mut self, answered: &run::Answered) {
+        self.body.extend_from_slice(answered.fields());
+        if !self.hidden.is_empty() && !answered.hidden().is_empty() {
+            self.hidden.push(b',');
+        }
+        self.hidden.extend_from_slice(answered.hidden());
+    }
+
+    fn failed(&mut self, key: &str, wanted: &Wanted<'_>, error: &Error) {
+        if error.code() == Code::Internal {
+            crate::telemetry::failure(error);
+        }
+        self.error(error.client_text(), json!([key]), wanted, error.extensions());
+        self.body.extend(format!("\"{key}\":null").into_bytes());
+    }
+
+    /// The payload without the row: what needs none is there.
+    fn unread(&mut self, key: &str, wanted: &Wanted<'_>, plan: &Plan, id: &str, cause: &Error) {
+        if cause.code() == Code::Internal {
+            crate::telemetry::failure(cause);
+        }
+        let text = format!(
+            "this is written, do not send it again but ask for its `id`; it could not be read back: {}",
+            cause.client_text()
+        );
+        self.body.extend(format!("\"{key}\":").into_bytes());
+        let parts =
+            plan.roots.iter().flat_map(|(_, root)| if let Root::Parts(parts) = root { &parts[..] } else { &[] });
+        self.body.push(b'{');
+        for (part, root) in parts {
+            json::comma(&mut self.body, b'{');
+            self.body.extend(format!("\"{part}\":").into_bytes());
+            match root {
+                Root::Ready(text) => self.body.extend_from_slice(text),
+                _ => {
+                    self.body.extend_from_slice(b"null");
+                    let extensions =
+                        json!({ "code": Code::Written.as_str(), "cause": cause.code().as_str(), "id": id });
+                    self.error(&text, json!([key, part]), wanted, extensions);
+                }
+            }
+        }
+        self.body.push(b'}');
+    }
+
+    fn error(&mut self, message: &str, path: Json, wanted: &Wanted<'_>, extensions: Json) {
+        let at = wanted.field.name.pos;
+        self.errors.push(json!({
+            "message": message, "path": path, "extensions": extensions,
+            "locations": [{ "line": at.line, "column": at.column }],
+        }));
+    }
+
+    fn end(mut self) -> Vec<u8> {
+        self.body.push(b'}');
+        if !self.errors.is_empty() {
+            self.body.extend(format!(",\"errors\":{}", Json::Array(self.errors)).into_bytes());
+        }
+        run::access(&mut self.body, &self.hidden);
+        self.body.push(b'}');
+        self.body
     }
 }

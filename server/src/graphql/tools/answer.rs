@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use async_graphql_value::Value;
+use clap::ValueEnum;
 use entities::{Instant, meta::Class};
 use serde::Serialize;
 use serde_json::{Map, Value as Json, json};
@@ -13,14 +14,16 @@ use super::{
     Call, Tool, desk,
 };
 use crate::{
-    access::{Caller, roster},
+    access::{Caller, lens::Lens, roster},
     app::App,
     audit::{self, Used},
     catalogue::Field,
     demo::Passing,
     error::{Error, Result},
     policy::{
-        self, Rule, Rules, SCHEMA_TEXT, diff, expect,
+        self, Rule, Rules, SCHEMA_TEXT,
+        deed::Deed,
+        diff, expect,
         explain::{self, Asked},
         matrix::{Format, Matrix},
         prove::Proof,
@@ -136,12 +139,14 @@ impl Asker<'_> {
         let seat = given.required("as")?.to_owned();
         let (ty, field) = explain::what(given.required("type")?, given.text("field")?)?;
         let row = given.text("row")?.map(str::to_owned);
+        let to = given.deed()?;
         let now = given.instant("at")?.unwrap_or(self.now);
         let own = self.caller.seat.organisation;
-        let (app, name) = (self.app.clone(), seat.clone());
+        let (app, name, lens) = (self.app.clone(), seat.clone(), self.lens().await?);
         let explanation = self.app.graphql.tools.work(move || async move {
             let row = row.as_deref();
-            let asked = Asked { seat: &name, ty, field, row, now, seal: &app.keys.seal, own: Some(own) };
+            let asker = Some(explain::Asker { organisation: own, lens });
+            let asked = Asked { seat: &name, to, ty, field, row, now, seal: &app.keys.seal, asker };
             explain::ask(&app.db, &rules, &asked).await
         });
         let explanation = explanation.await;
@@ -167,10 +172,10 @@ impl Asker<'_> {
 
     async fn diff(&self, rules: Arc<Rules>, given: &Given) -> Result<Json> {
         let files = given.files("files")?.ok_or_else(|| Error::input("`files` is missing"))?;
-        let (app, now) = (self.app.clone(), self.now);
+        let (app, now, lens) = (self.app.clone(), self.now, self.lens().await?);
         let diff = self.app.graphql.tools.work(move || async move {
             let new = diff::rules("files", &files)?;
-            diff::diff(&app.db, ("what decides now", &rules), ("files", &new), now).await
+            diff::diff(&app.db, Some(&lens), ("what decides now", &rules), ("files", &new), now).await
         });
         let diff = diff.await;
         let seats = diff.as_ref().map(|diff| diff.seats.as_slice()).unwrap_or_default();
@@ -235,6 +240,12 @@ impl Asker<'_> {
             Err(Error::Refused(text)) => Ok(json!({ "whole": false, "text": text })),
             Err(other) => Err(other),
         }
+    }
+
+    /// What the asker may be told of rows.
+    async fn lens(&self) -> Result<Arc<Lens>> {
+        let view = self.app.gate.view(self.caller, self.now).await?;
+        Ok(Arc::new(Lens::of(&view, self.caller.principal, self.now)))
     }
 
     /// A line for each type that was looked at; none: for the policies.
@@ -310,6 +321,12 @@ impl Given {
             at.ok_or_else(|| wrong(name, json, "a moment such as \"2026-09-01T09:00:00Z\""))
         };
         self.get(name).map(instant).transpose()
+    }
+
+    fn deed(&self) -> Result<Deed> {
+        let word = self.text("to")?.unwrap_or("READ").to_lowercase();
+        Deed::from_str(&word, false)
+            .map_err(|_| Error::input(format!("`to` is `{word}`, which is nothing that is done")))
     }
 
     fn files(&self, name: &str) -> Result<Option<Vec<(String, String)>>> {

@@ -41,7 +41,7 @@ static DEFINITIONS: LazyLock<Vec<TypeDefinition>> = LazyLock::new(|| {
 });
 
 /// The names of the arguments: no plan depends on their values.
-pub const ARGUMENTS: &[&str] = &["as", "at", "field", "files", "head", "live", "row", "type"];
+pub const ARGUMENTS: &[&str] = &["as", "at", "field", "files", "head", "live", "row", "to", "type"];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tool {

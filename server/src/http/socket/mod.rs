@@ -39,13 +39,14 @@ use crate::{
     telemetry::{self, RequestId},
 };
 
-/// A subscriber that waits costs little more than these; longer messages take what they need while they last.
+/// A subscriber that waits costs little more than this; longer messages take what they need while they last.
 const READ_BUFFER: usize = 1024;
-const WRITE_BUFFER: usize = 4096;
+/// Has room for a batch with what frames add, so that it goes out in one write. It is taken when it is first needed.
+const WRITE_BUFFER: usize = 2 * BATCH;
 /// A message is a request with a little around it.
 const ENVELOPE: usize = 1024;
 /// Taken from a subscription before others get their turn.
-const BATCH: usize = 16 * 1024;
+const BATCH: usize = 8 * 1024;
 /// Queries that run at once for one socket; until one is done it is not read from.
 const RUNNING: usize = 8;
 /// For the client to answer a close.
@@ -157,27 +158,27 @@ impl Session {
         }
         let patience = Duration::from_secs(self.app.config.streams.init_timeout as u64);
         let late = |_| Closing::new(4408, "Connection initialisation timeout");
-        let caller = time::timeout(patience, self.greet(headers)).await.map_err(late)??;
+        let payload = time::timeout(patience, self.greet()).await.map_err(late)??;
+        // not within that time: when everybody comes again at once, it is the hub that takes long. Boxed: a socket would
+        // carry the room that this takes for as long as it is open
+        let admitted = Box::pin(self.admit(&headers, &payload));
+        let caller = telemetry::within(RequestId(rand::random()), admitted).await?;
+        drop((headers, payload));
+        self.say([protocol::ack()]).await?;
         loop {
             self.step(&caller).await?;
         }
     }
 
     /// Until the client has said who it is.
-    async fn greet(&mut self, headers: HeaderMap) -> Ends<Arc<Caller>> {
+    async fn greet(&mut self) -> Ends<Map<String, Value>> {
         loop {
             let message = tokio::select! {
                 message = self.socket.recv() => message,
                 notice = self.guest.told() => return Err(notice.into()),
             };
             match heard(message)? {
-                Some(Said::Init(payload)) => {
-                    // boxed: a socket would carry the room that this takes for as long as it is open
-                    let admitted = Box::pin(self.admit(&headers, &payload));
-                    let caller = telemetry::within(RequestId(rand::random()), admitted).await?;
-                    self.say([protocol::ack()]).await?;
-                    return Ok(caller);
-                }
+                Some(Said::Init(payload)) => return Ok(payload),
                 Some(Said::Subscribe(..)) => return Err(Closing::new(4401, "Unauthorized")),
                 Some(Said::Ping(payload)) => self.say([protocol::pong(payload.as_deref())]).await?,
                 Some(Said::Complete(_) | Said::Pong) | None => {}
@@ -275,7 +276,7 @@ impl Session {
                 self.operations.remove(&id);
                 match answer.status {
                     AnswerStatus::Executed => {
-                        self.say([protocol::next(&id, &answer.body), protocol::complete(&id)]).await
+                        self.say([protocol::Next::to(&id).with(&answer.body), protocol::complete(&id)]).await
                     }
                     _ => self.say([protocol::error(&id, &answer.body)]).await,
                 }
@@ -338,7 +339,10 @@ async fn streamed(operations: &mut HashMap<Box<str>, Operation>) -> Vec<Message>
         operations.retain(|id, operation| {
             let Operation::Streaming(subscription) = operation else { return true };
             let taken = subscription.poll_take(context, &mut events, BATCH);
-            messages.extend(events.drain(..).map(|event| protocol::next(id, &event.body)));
+            if !events.is_empty() {
+                let next = protocol::Next::to(id);
+                messages.extend(events.drain(..).map(|event| next.with(&event.body)));
+            }
             match taken {
                 Poll::Ready(Some(End::Completed)) => messages.push(protocol::complete(id)),
                 Poll::Ready(Some(End::Failed(error))) => messages.push(protocol::failed(id, &error)),

@@ -89,9 +89,17 @@ pub(super) fn pong(payload: Option<&RawValue>) -> Message {
     }
 }
 
-/// One answer; the body is a whole GraphQL response.
-pub(super) fn next(id: &str, body: &[u8]) -> Message {
-    with_payload(id, "next", body)
+/// Answers of one operation, each a whole GraphQL response.
+pub(super) struct Next(String);
+
+impl Next {
+    pub(super) fn to(id: &str) -> Self {
+        Next(head(id, "next"))
+    }
+
+    pub(super) fn with(&self, body: &[u8]) -> Message {
+        with_payload(&self.0, body)
+    }
 }
 
 pub(super) fn complete(id: &str) -> Message {
@@ -106,20 +114,20 @@ pub(super) fn error(id: &str, body: &[u8]) -> Message {
         errors: &'a RawValue,
     }
     let errors = serde_json::from_slice::<Errors>(body).map_or("[]", |body| body.errors.get());
-    with_payload(id, "error", errors.as_bytes())
+    with_payload(&head(id, "error"), errors.as_bytes())
 }
 
 pub(super) fn failed(id: &str, failure: &Error) -> Message {
     error(id, graphql::refusal(failure).as_bytes())
 }
 
-fn with_payload(id: &str, kind: &str, payload: &[u8]) -> Message {
-    let mut text = Vec::with_capacity(payload.len() + id.len() + 40);
-    text.extend_from_slice(br#"{"id":"#);
-    text.extend_from_slice(Value::from(id).to_string().as_bytes());
-    text.extend_from_slice(br#","type":""#);
-    text.extend_from_slice(kind.as_bytes());
-    text.extend_from_slice(br#"","payload":"#);
+fn head(id: &str, kind: &str) -> String {
+    format!(r#"{{"id":{},"type":"{kind}","payload":"#, Value::from(id))
+}
+
+fn with_payload(head: &str, payload: &[u8]) -> Message {
+    let mut text = Vec::with_capacity(head.len() + payload.len() + 1);
+    text.extend_from_slice(head.as_bytes());
     text.extend_from_slice(payload);
     text.push(b'}');
     // JSON is text: nothing else is written into it
@@ -231,7 +239,10 @@ mod tests {
     #[test]
     fn ids_come_back_as_they_were_sent() {
         let text = |message: Message| message.into_text().expect("text").to_string();
-        assert_eq!(text(next("a\"b", b"{\"data\":{}}")), r#"{"id":"a\"b","type":"next","payload":{"data":{}}}"#);
+        assert_eq!(
+            text(Next::to("a\"b").with(b"{\"data\":{}}")),
+            r#"{"id":"a\"b","type":"next","payload":{"data":{}}}"#
+        );
         assert_eq!(text(complete("é")), r#"{"id":"é","type":"complete"}"#);
         assert_eq!(
             text(error("1", br#"{"errors":[{"message":"m"}]}"#)),

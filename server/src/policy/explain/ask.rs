@@ -1,5 +1,7 @@
 //! A question in words, as a command or an operator's document asks it.
 
+use std::sync::Arc;
+
 use entities::Instant;
 use uuid::Uuid;
 
@@ -7,42 +9,57 @@ use super::{Explanation, Question, explain};
 use crate::{
     access::{
         connect::Db,
+        lens::Lens,
         probe::Probe,
         roster::{self, SeatName},
     },
     catalogue::Type,
     error::{Error, Result},
     graphql::Codec,
-    policy::{Rules, named, row},
+    policy::{Rules, deed::Deed, named, row},
 };
 
 pub struct Asked<'a> {
     /// `organisation/role` or `organisation/role/user`
     pub seat: &'a str,
+    pub to: Deed,
     pub ty: &'static Type,
     pub field: Option<usize>,
     pub row: Option<&'a str>,
     pub now: Instant,
     /// The hub's, from which ids are keyed.
     pub seal: &'a [u8; 32],
-    /// Whoever asks may name the row by an id that its own organisation was given.
-    pub own: Option<Uuid>,
+    /// Who asks through a door; nobody at the operator's shell.
+    pub asker: Option<Asker>,
+}
+
+pub struct Asker {
+    /// It may name the row by an id that its own organisation was given.
+    pub organisation: Uuid,
+    pub lens: Arc<Lens>,
 }
 
 pub async fn ask(db: &Db, rules: &Rules, asked: &Asked<'_>) -> Result<Explanation> {
-    let Asked { ty, field, now, .. } = *asked;
+    let Asked { to, ty, field, now, .. } = *asked;
+    if let Some(why) = to.unfit(field) {
+        return Err(Error::usage(why));
+    }
     let name: SeatName = asked.seat.parse()?;
     let (seat, person) = roster::resolve(db, asked.seat, now).await?;
+    let (own, lens) = asked.asker.as_ref().map(|asker| (asker.organisation, &asker.lens)).unzip();
     let row = match asked.row {
         None => None,
         Some(text) => {
-            let readers = std::iter::once(seat.organisation).chain(asked.own.filter(|own| *own != seat.organisation));
+            let readers = std::iter::once(seat.organisation).chain(own.filter(|own| *own != seat.organisation));
             let ids: Vec<Codec> = readers.map(|of| Codec::new(asked.seal, of)).collect();
-            Some(row::find(&Probe::new(db, person, now), &ids, ty, text).await?)
+            let name =
+                |key: Uuid| own.map_or_else(|| key.to_string(), |own| Codec::new(asked.seal, own).id(ty.id, key));
+            Some(row::find(&Probe::new(db, person, now).through(lens), &ids, ty, text, name).await?)
         }
     };
     let others = roster::all_seats(db, now).await?;
-    explain(&Question { db, rules, name: &name, seat: &seat, person, now, ty, field, row, others: &others }).await
+    explain(&Question { db, rules, name: &name, seat: &seat, person, now, to, ty, field, row, others: &others, lens })
+        .await
 }
 
 /// The type with this name, and its field.

@@ -7,7 +7,7 @@ use super::{Case, SeenBy, Shown, agreements::day, listed, refused};
 use crate::{
     access::{
         Treatment,
-        compile::{one_type, speaks_of},
+        compile::speaks_of,
         facts::{Facts, FieldRow, ScopeRow},
         pred::or,
         probe::Probe,
@@ -15,6 +15,7 @@ use crate::{
         view::TypeView,
     },
     error::Result,
+    policy::deed::{Deed, May},
 };
 
 /// How many moments ahead are tried, and how many are told.
@@ -66,9 +67,7 @@ impl Case<'_> {
     /// What more is shown, as the end of a sentence; `None`: nothing.
     fn more(&self, now: &Measure, then: &Measure) -> Option<String> {
         match (now, then) {
-            (Measure::Rows(now), Measure::Rows(then)) if then > now => {
-                Some(format!("it is seen in {then} rows instead of {now}"))
-            }
+            (Measure::Rows(now), Measure::Rows(then)) if then > now => Some(self.in_rows(*then, *now)),
             (Measure::Rows(0), Measure::Summed(then)) if *then > 0 => {
                 Some(format!("it is told in sums over {then} rows"))
             }
@@ -81,8 +80,14 @@ impl Case<'_> {
                 let was = |field: usize| now.as_ref().and_then(|now| now[field]);
                 let fuller: Vec<usize> =
                     self.fields.iter().copied().filter(|f| rank(then[*f]) > rank(was(*f))).collect();
+                let passive = self.q.to.passive();
                 match self.q.field {
                     _ if fuller.is_empty() => None,
+                    _ if self.q.to == Deed::Update && self.q.field.is_none() => {
+                        let names: Vec<&str> = fuller.iter().map(|f| self.q.ty.fields[*f].name.as_str()).collect();
+                        Some(format!("{} {passive}", listed(&names)))
+                    }
+                    _ if self.q.to != Deed::Read => Some(format!("it {passive}")),
                     Some(field) => then[field].map(|shown| format!("it is shown {}", how(shown))),
                     None => {
                         let names: Vec<&str> = fuller.iter().map(|f| self.q.ty.fields[*f].name.as_str()).collect();
@@ -98,23 +103,36 @@ impl Case<'_> {
     /// What is shown less.
     fn less(&self, now: &Measure, then: &Measure) -> Option<String> {
         match (now, then) {
-            (Measure::Rows(now), Measure::Rows(then)) if then < now => {
-                Some(format!("it is seen in {then} rows instead of {now}"))
-            }
+            (Measure::Rows(now), Measure::Rows(then)) if then < now => Some(self.in_rows(*then, *now)),
             (Measure::Summed(_), Measure::Rows(0)) => Some("it is told in no sum".into()),
             (Measure::Summed(now), Measure::Summed(then)) if then < now => {
                 Some(format!("its sums are over {then} rows instead of {now}"))
+            }
+            (Measure::Row(Some(_)), Measure::Row(None)) if self.q.to != Deed::Read => {
+                Some(format!("it {} no more", self.q.to.passive()))
             }
             (Measure::Row(Some(_)), Measure::Row(None)) => Some("the row is gone".into()),
             (Measure::Row(Some(now)), Measure::Row(Some(then))) => {
                 let rank = |shown: Option<Treatment>| shown.map(Treatment::fullness);
                 let lost = self.fields.iter().filter(|f| rank(then[**f]) < rank(now[**f]));
                 let lost: Vec<String> = lost
-                    .map(|f| format!("{} is {}", self.q.ty.fields[*f].name, then[*f].map_or("hidden".into(), how)))
+                    .map(|f| match self.q.to {
+                        Deed::Read => {
+                            format!("{} is {}", self.q.ty.fields[*f].name, then[*f].map_or("hidden".into(), how))
+                        }
+                        to => format!("{} {} no more", self.q.ty.fields[*f].name, to.passive()),
+                    })
                     .collect();
                 (!lost.is_empty()).then(|| lost.join(", "))
             }
             _ => None,
+        }
+    }
+
+    fn in_rows(&self, then: i64, now: i64) -> String {
+        match self.q.to {
+            Deed::Create => format!("such rows as {then} of those that are there may be created, instead of {now}"),
+            to => format!("it {} in {then} rows instead of {now}", to.passive()),
         }
     }
 
@@ -143,7 +161,7 @@ impl Case<'_> {
             for ms in [ms, ms + 1] {
                 let instant = Instant(ms.saturating_mul(1000));
                 let facts = Facts::read(self.q.db, self.q.seat, instant).await?;
-                let view = one_type(self.q.rules, self.q.seat, &facts, self.q.ty.id).map_err(refused)?;
+                let view = self.q.to.view(self.q.rules, self.q.seat, &facts, self.q.ty.id).map_err(refused)?;
                 let then = self.measure(&view, &self.probe.at(instant)).await?;
                 let told = self.more(&before, &then).or_else(|| self.less(&before, &then));
                 if let Some(told) = told.filter(|_| out.len() < TOLD) {
@@ -157,29 +175,34 @@ impl Case<'_> {
 
     /// A forbid that holds where something else would show more.
     fn forbids(&self, out: &mut Vec<String>) {
-        let held: Vec<_> = self.entries.iter().filter(|e| e.part.forbids() && e.held() == Some(true)).collect();
+        let mine: Vec<_> = self.entries.iter().filter(|e| e.to == self.q.to && e.held() == Some(true)).collect();
+        let held: Vec<_> = mine.iter().filter(|e| e.part.forbids()).collect();
         let mut told: Vec<Vec<&str>> = Vec::new();
         for &field in &self.fields {
-            let shown = |e: &&super::Entry| e.fields.contains(&field) && e.held() == Some(true) && !e.part.forbids();
-            let best = self.entries.iter().filter(shown).filter_map(|e| e.part.shown).max_by_key(|s| s.fullness());
+            let best = mine.iter().filter(|e| e.fields.contains(&field) && !e.part.forbids());
+            let best = best.filter_map(|e| e.part.shown).max_by_key(|s| s.fullness());
             let hit: Vec<&str> =
                 held.iter().filter(|e| e.fields.contains(&field)).map(|e| e.part.rule.id.as_str()).collect();
-            let Some(best) = best.filter(|_| !hit.is_empty() && !told.contains(&hit)) else { continue };
+            let stands = !hit.is_empty() && !told.contains(&hit) && self.is_readable(field);
+            let Some(best) = best.filter(|_| stands) else { continue };
             if self.shown.as_ref().and_then(|shown| shown[field]).is_some() {
                 continue;
             }
             let name = &self.q.ty.fields[field].name;
-            out.push(format!("were it not for {}: {name} is shown {}", listed(&hit), how(best)));
+            out.push(match self.q.to {
+                Deed::Read => format!("were it not for {}: {name} is shown {}", listed(&hit), how(best)),
+                to if to.is_whole() => format!("were it not for {}: it {}", listed(&hit), to.passive()),
+                to => format!("were it not for {}: {name} {}", listed(&hit), to.passive()),
+            });
             told.push(hit);
         }
     }
 
     /// A permit that would show more and lacks one condition.
     fn nearest(&self, out: &mut Vec<String>) {
-        if self.q.row.is_none() || self.q.field.is_none() {
-            return;
-        }
-        for entry in self.entries.iter().filter(|e| !e.part.forbids()) {
+        let asked = if self.q.to.is_whole() { self.fields.first().copied() } else { self.q.field };
+        let Some(field) = asked.filter(|field| self.q.row.is_some() && self.is_readable(*field)) else { return };
+        for entry in self.entries.iter().filter(|e| e.to == self.q.to && !e.part.forbids()) {
             let Some(holds) = &entry.holds else { continue };
             let mut failing: Vec<usize> = (0..holds.len()).filter(|i| !holds[*i]).collect();
             // that a value is there says nothing beside what it must be
@@ -187,15 +210,15 @@ impl Case<'_> {
                 failing.retain(|i| !entry.pieces[*i].text.contains(" has "));
             }
             let Some(then) = entry.part.shown.or(entry.part.rule.legal.then_some(Treatment::Full)) else { continue };
-            let current = self.q.field.and_then(|field| self.shown.as_ref()?[field]);
+            let current = self.shown.as_ref().and_then(|shown| shown[field]);
             let fuller = Some(then.fullness()) > current.map(Treatment::fullness);
             if let ([missing], true) = (&failing[..], fuller) {
                 let text = &entry.pieces[*missing].text;
-                out.push(format!(
-                    "`{}` lacks one condition, `{text}`: with it, it is shown {}",
-                    entry.part.rule.id,
-                    how(then)
-                ));
+                let then = match self.q.to {
+                    Deed::Read => format!("it is shown {}", how(then)),
+                    to => format!("it {}", to.passive()),
+                };
+                out.push(format!("`{}` lacks one condition, `{text}`: with it, {then}", entry.part.rule.id));
             }
         }
     }
@@ -288,7 +311,7 @@ impl Case<'_> {
     }
 
     async fn tried(&self, facts: &Facts, now: &Measure) -> Result<Option<String>> {
-        let view = one_type(self.q.rules, self.q.seat, facts, self.q.ty.id).map_err(refused)?;
+        let view = self.q.to.view(self.q.rules, self.q.seat, facts, self.q.ty.id).map_err(refused)?;
         let then = self.measure(&view, &self.probe).await?;
         Ok(self.more(now, &then))
     }
@@ -302,9 +325,10 @@ impl Case<'_> {
                 continue;
             }
             let facts = Facts::read(self.q.db, &taken.seat, self.q.now).await?;
-            let view = one_type(self.q.rules, &taken.seat, &facts, self.q.ty.id).map_err(refused)?;
-            let probe = Probe::new(self.q.db, taken.principal, self.q.now);
+            let view = self.q.to.view(self.q.rules, &taken.seat, &facts, self.q.ty.id).map_err(refused)?;
+            let probe = Probe::new(self.q.db, taken.principal, self.q.now).through(self.q.lens);
             let told = match (self.q.row, self.q.field) {
+                _ if self.q.to != Deed::Read => self.done_by(&view, &probe).await?,
                 (Some(key), field) => match (probe.shown(self.q.ty, key, &view).await?, field) {
                     (None, _) => None,
                     (Some(shown), Some(field)) => shown[field].map(|shown| shown.to_string()),
@@ -326,6 +350,21 @@ impl Case<'_> {
             out.extend(told.map(|shown| SeenBy { seat: taken.name.to_string(), shown }));
         }
         Ok(out)
+    }
+}
+
+impl Case<'_> {
+    /// A deed's view of somebody else, in a word.
+    async fn done_by(&self, view: &TypeView, probe: &Probe) -> Result<Option<String>> {
+        let fields = self.fields.iter().filter(|field| !view.fields[**field].is_hidden()).count();
+        Ok(match self.q.row {
+            Some(key) => probe.shown(self.q.ty, key, view).await?.and_then(|shown| {
+                let may = view.may(&self.fields, Some(&shown), Some(&shown));
+                (may == May::Yes).then(|| may.word().to_owned())
+            }),
+            None if fields == 0 || view.row.is_never() => None,
+            None => Some("in some rows".to_owned()),
+        })
     }
 }
 

@@ -4,6 +4,7 @@
 mod agreements;
 mod ask;
 mod change;
+mod done;
 mod text;
 mod verdict;
 
@@ -14,18 +15,19 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use self::agreements::AgreementPart;
-pub use self::ask::{Asked, ask, what};
-use super::Rules;
+pub use self::ask::{Asked, Asker, ask, what};
+use super::{FieldClass, Rules, deed::Deed};
 use crate::{
     access::{
         Treatment,
         compile::traced,
         connect::Db,
         facts::{Facts, Record},
+        lens::Lens,
         pred::{Pred, and},
         probe::Probe,
         roster::{Seat, SeatName, TakenSeat},
-        trace::{Part, Parts, Piece, paths},
+        trace::{Act, Part, Parts, Piece, Trace, paths},
         view::TypeView,
     },
     catalogue::{CATALOGUE, Type},
@@ -41,24 +43,30 @@ pub struct Question<'a> {
     pub seat: &'a Seat,
     pub person: Uuid,
     pub now: Instant,
+    pub to: Deed,
     pub ty: &'static Type,
     pub field: Option<usize>,
     pub row: Option<Uuid>,
     /// The seats of whom it is told that they see it.
     pub others: &'a [TakenSeat],
+    /// What may be told to whoever asks.
+    pub lens: Option<&'a Arc<Lens>>,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {
     pub seat: String,
+    /// What is asked about: `read`, `update`.
+    pub to: Deed,
     #[serde(rename = "type")]
     pub ty: &'static str,
     pub field: Option<&'static str>,
     pub row: Option<RowPart>,
     /// In a sentence.
     pub verdict: String,
-    /// `full`, a treatment, `hidden`, `absent`, `unknown`, or `seen`.
+    /// `full`, a treatment, `hidden`, `absent`, `unknown`, or `seen`; of other deeds than reading `allowed`, `refused`,
+    /// `absent` or `unknown`.
     pub shown: String,
     pub policies: Vec<PolicyPart>,
     /// Those that permit it, but not to this seat.
@@ -94,6 +102,8 @@ pub struct Named {
 pub struct PolicyPart {
     #[serde(flatten)]
     pub policy: Named,
+    /// What it speaks of: what is asked about, or the reading that this needs.
+    pub to: Deed,
     /// `permit`, `forbid` or `by law`
     pub effect: &'static str,
     /// How a permit shows what it permits.
@@ -123,6 +133,7 @@ pub struct Told {
 
 /// A rule, under an agreement, with the fields that it decides about.
 struct Entry {
+    to: Deed,
     part: Part,
     pieces: Vec<Piece>,
     fields: Vec<usize>,
@@ -149,10 +160,14 @@ struct Case<'a> {
     probe: Probe,
     facts: Facts,
     records: Vec<Record>,
+    /// Of the deed.
     view: TypeView,
+    /// Of the reading on which it builds.
+    seen: TypeView,
     fields: Vec<usize>,
     entries: Vec<Entry>,
     shown: Shown,
+    read: Shown,
 }
 
 pub async fn explain(q: &Question<'_>) -> Result<Explanation> {
@@ -170,9 +185,10 @@ pub async fn explain(q: &Question<'_>) -> Result<Explanation> {
         policies.push(case.policy(entry, decides).await?);
     }
     let effect = |p: &PolicyPart| ["by law", "forbid", "permit"].iter().position(|effect| *effect == p.effect);
-    policies.sort_by_key(|p| (!p.decides, p.holds == Some(false), effect(p), p.policy.id.clone()));
+    policies.sort_by_key(|p| (!p.decides, p.to != q.to, p.holds == Some(false), effect(p), p.policy.id.clone()));
     Ok(Explanation {
         seat: q.name.to_string(),
+        to: q.to,
         ty: q.ty.name,
         field: q.field.map(|field| q.ty.fields[field].name.as_str()),
         row: label,
@@ -194,43 +210,69 @@ impl<'a> Case<'a> {
     async fn open(q: &'a Question<'a>) -> Result<Self> {
         let facts = Facts::read(q.db, q.seat, q.now).await?;
         let records = Record::all(q.db, q.seat.organisation).await?;
-        let (mut view, trace) = traced(q.rules, q.seat, &facts).map_err(refused)?;
-        let view = view.types.swap_remove(q.ty.id.0);
-        let probe = Probe::new(q.db, q.person, q.now);
+        let (_, trace) = traced(q.rules, q.seat, &facts, q.to.glass()).map_err(refused)?;
+        let seen = q.to.seen(q.rules, q.seat, &facts, q.ty.id).map_err(refused)?;
+        let view = q.to.view(q.rules, q.seat, &facts, q.ty.id).map_err(refused)?;
+        let probe = Probe::new(q.db, q.person, q.now).through(q.lens);
         let fields: Vec<usize> = q.field.map_or_else(|| (1..q.ty.fields.len()).collect(), |field| vec![field]);
-        let mut entries: Vec<Entry> = Vec::new();
-        for &field in &fields {
-            for part in trace.of(q.ty.id, field).into_iter().flat_map(Parts::all) {
+        let mut case =
+            Case { q, probe, facts, records, view, seen, fields, entries: Vec::new(), shown: None, read: None };
+        case.enter(&trace, q.to)?;
+        if q.to != Deed::Read {
+            case.enter(&trace, Deed::Read)?;
+        }
+        case.look().await?;
+        let needed = case.reading();
+        case.entries.retain(|entry| entry.to == q.to || entry.fields.iter().any(|field| needed.contains(field)));
+        Ok(case)
+    }
+
+    /// The rules that speak of the deed.
+    fn enter(&mut self, trace: &Trace, to: Deed) -> Result<()> {
+        let ty = self.q.ty.id;
+        for &field in &self.fields {
+            let act = if to == self.q.to { to.act(field) } else { Act::Read(field) };
+            for part in trace.of(ty, act).into_iter().flat_map(Parts::all) {
+                // what is shown anyway needs no look
+                let glass = part.rule.glass || part.forbids();
+                if (to == Deed::Open && !glass) || (self.q.to == Deed::Open && to == Deed::Read && part.rule.glass) {
+                    continue;
+                }
                 let same = |e: &&mut Entry| {
-                    e.part.rule.id == part.rule.id && e.part.agreement == part.agreement && e.part.shown == part.shown
+                    e.to == to
+                        && e.part.rule.id == part.rule.id
+                        && e.part.agreement == part.agreement
+                        && e.part.shown == part.shown
                 };
-                match entries.iter_mut().find(same) {
+                match self.entries.iter_mut().find(same) {
                     Some(entry) => entry.fields.push(field),
                     None => {
-                        let pieces = part.pieces(q.ty.id, &facts).map_err(|why| Error::internal(why.to_string()))?;
-                        entries.push(Entry { part: part.clone(), pieces, fields: vec![field], holds: None });
+                        let pieces = part.pieces(ty, &self.facts).map_err(|why| Error::internal(why.to_string()))?;
+                        self.entries.push(Entry { to, part: part.clone(), pieces, fields: vec![field], holds: None });
                     }
                 }
             }
         }
-        let shown = match q.row {
-            None => None,
-            Some(key) => {
-                // asked at once: a row that changes in between would contradict itself
-                let pieces = entries.iter().flat_map(|e| e.pieces.iter().map(|piece| piece.condition.clone()));
-                let all: Vec<Arc<Pred>> = view.conditions().into_iter().chain(pieces).collect();
-                let of_view = view.conditions().len();
-                let holds = probe.on_row(q.ty, key, &all).await?.unwrap_or_else(|| vec![false; all.len()]);
-                let (view_holds, mut rest) = holds.split_at(of_view);
-                for entry in &mut entries {
-                    let (mine, others) = rest.split_at(entry.pieces.len());
-                    entry.holds = Some(mine.to_vec());
-                    rest = others;
-                }
-                view.shown(view_holds)
-            }
-        };
-        Ok(Case { q, probe, facts, records, view, fields, entries, shown })
+        Ok(())
+    }
+
+    /// Tries everything on the row, at once: a row that changes in between would contradict itself.
+    async fn look(&mut self) -> Result<()> {
+        let Some(key) = self.q.row else { return Ok(()) };
+        let pieces = self.entries.iter().flat_map(|e| e.pieces.iter().map(|piece| piece.condition.clone()));
+        let (of_view, of_seen) = (self.view.conditions(), self.seen.conditions());
+        let (of_view_count, of_seen_count) = (of_view.len(), of_seen.len());
+        let all: Vec<Arc<Pred>> = of_view.into_iter().chain(of_seen).chain(pieces).collect();
+        let holds = self.probe.on_row(self.q.ty, key, &all).await?.unwrap_or_else(|| vec![false; all.len()]);
+        let (of_view, rest) = holds.split_at(of_view_count);
+        let (of_seen, mut rest) = rest.split_at(of_seen_count);
+        for entry in &mut self.entries {
+            let (mine, others) = rest.split_at(entry.pieces.len());
+            entry.holds = Some(mine.to_vec());
+            rest = others;
+        }
+        (self.shown, self.read) = (self.view.shown(of_view), self.seen.shown(of_seen));
+        Ok(())
     }
 
     /// What the rules say of the row, one by one, must be what the view does.
@@ -241,7 +283,8 @@ impl<'a> Case<'a> {
         for &field in &self.fields {
             let of = |forbids: bool, legal: bool| {
                 self.entries.iter().filter(move |e| {
-                    e.fields.contains(&field)
+                    e.to == self.q.to
+                        && e.fields.contains(&field)
                         && e.held() == Some(true)
                         && e.part.forbids() == forbids
                         && e.part.rule.legal == legal
@@ -255,7 +298,7 @@ impl<'a> Case<'a> {
                 let shown = of(false, false).filter_map(|e| e.part.shown).filter(|shown| !shown.is_in_sums());
                 shown.max_by_key(|shown| shown.fullness())
             };
-            if told != self.shown.as_ref().and_then(|shown| shown[field]) {
+            if told.filter(|_| self.is_readable(field)) != self.shown.as_ref().and_then(|shown| shown[field]) {
                 let name = &self.q.ty.fields[field].name;
                 return Err(Error::internal(format!(
                     "the trace of {}.{name} is not what its view does",
@@ -301,15 +344,19 @@ impl<'a> Case<'a> {
         let rule = &entry.part.rule;
         Ok(PolicyPart {
             policy: named(rule),
+            to: entry.to,
             effect: entry.effect(),
             shown: match entry.effect() {
-                "permit" => {
+                "permit" if entry.to == Deed::Read => {
                     Some(entry.part.shown.map_or_else(|| "as an agreement says".into(), |shown| shown.to_string()))
                 }
                 _ => None,
             },
             agreement: entry.part.agreement.and_then(|id| self.title(id)).map(String::from),
-            fields: entry.fields.iter().map(|field| self.q.ty.fields[*field].name.as_str()).collect(),
+            fields: match entry.to.is_whole() {
+                true => Vec::new(),
+                false => entry.fields.iter().map(|field| self.q.ty.fields[*field].name.as_str()).collect(),
+            },
             holds: entry.held(),
             decides,
             conditions,
@@ -319,11 +366,19 @@ impl<'a> Case<'a> {
     /// Permits that speak of what is asked for and are left out for this seat.
     fn for_others(&self) -> Vec<Named> {
         let mut out: Vec<Named> = Vec::new();
-        for class in &self.q.rules.classes[self.q.ty.id.0] {
-            if !class.fields.iter().any(|field| self.fields.contains(field)) {
+        let (rules, ty, to) = (self.q.rules, self.q.ty.id.0, self.q.to);
+        let classes: Vec<&FieldClass> = match to {
+            Deed::Read | Deed::Open => rules.classes[ty].iter().collect(),
+            Deed::Create => rules.writes[ty].create.iter().collect(),
+            Deed::Update => rules.writes[ty].fields.iter().collect(),
+            Deed::Delete => rules.writes[ty].delete.iter().collect(),
+            Deed::Export => vec![&rules.exports[ty]],
+        };
+        for class in classes {
+            if !to.is_whole() && !class.fields.iter().any(|field| self.fields.contains(field)) {
                 continue;
             }
-            for rule in &class.rules {
+            for rule in class.rules.iter().filter(|rule| to != Deed::Open || rule.glass) {
                 let mine = self.entries.iter().any(|e| e.part.rule.id == rule.id);
                 let permit = rule.policy.effect() == cedar_policy::Effect::Permit;
                 if permit && !mine && !out.iter().any(|named| named.id == rule.id) {

@@ -6,6 +6,7 @@ use super::{
     Explanation, PolicyPart,
     agreements::{AgreementPart, day},
 };
+use crate::policy::deed::Deed;
 
 /// Rules that do not decide are told up to so many.
 const BESIDE: usize = 12;
@@ -16,13 +17,13 @@ impl Explanation {
         let (decide, beside): (Vec<_>, Vec<_>) = self.policies.iter().partition(|p| p.decides);
         if !decide.is_empty() {
             out.push_str(if self.row.is_some() { "\ndecided by\n" } else { "\nwhat permits and what forbids it\n" });
-            write(&decide, &mut out);
+            write(&decide, self.to, &mut out);
         }
         let beside: Vec<&PolicyPart> =
-            beside.into_iter().filter(|p| self.row.is_some() && p.effect != "forbid").collect();
+            beside.into_iter().filter(|p| self.row.is_some() && p.effect != "forbid" && p.to == self.to).collect();
         if !beside.is_empty() {
             out.push_str("\nnot decisive\n");
-            write(&beside[..beside.len().min(BESIDE)], &mut out);
+            write(&beside[..beside.len().min(BESIDE)], self.to, &mut out);
             if beside.len() > BESIDE {
                 let _ = writeln!(out, "  and {} more; --json tells all", beside.len() - BESIDE);
             }
@@ -30,7 +31,10 @@ impl Explanation {
         for (holds, told) in
             [(true, "forbids that hold where nothing is permitted"), (false, "forbids that do not hold here")]
         {
-            let silent = self.policies.iter().filter(|p| p.effect == "forbid" && p.holds == Some(holds) && !p.decides);
+            let silent = self
+                .policies
+                .iter()
+                .filter(|p| p.effect == "forbid" && p.holds == Some(holds) && !p.decides && p.to == self.to);
             let silent: Vec<&str> = silent.map(|p| p.policy.id.as_str()).collect();
             if !silent.is_empty() {
                 let _ = writeln!(out, "\n{told}: {}", silent.join(", "));
@@ -53,18 +57,20 @@ impl Explanation {
         }
         if !self.seen_by.is_empty() {
             let told: Vec<String> = self.seen_by.iter().map(|by| format!("{} ({})", by.seat, by.shown)).collect();
-            let _ = writeln!(out, "\nalso seen by {}", told.join(", "));
+            let _ = writeln!(out, "\nalso {} by {}", self.to.passive().trim_start_matches("is "), told.join(", "));
         }
         out
     }
 }
 
 /// One policy that shows fields in different ways is told once.
-fn write(policies: &[&PolicyPart], out: &mut String) {
-    for alike in policies.chunk_by(|a, b| a.policy.id == b.policy.id && a.conditions == b.conditions) {
+fn write(policies: &[&PolicyPart], asked: Deed, out: &mut String) {
+    for alike in policies.chunk_by(|a, b| a.policy.id == b.policy.id && a.to == b.to && a.conditions == b.conditions) {
         let policy = alike[0];
-        let _ =
-            writeln!(out, "  {} {}  {}:{}", policy.effect, policy.policy.id, policy.policy.file, policy.policy.line);
+        let (named, effect) = (&policy.policy, policy.effect);
+        // what is asked about rests on what is read
+        let rests = if policy.to == asked { "" } else { ", to read it" };
+        let _ = writeln!(out, "  {effect} {}  {}:{}{rests}", named.id, named.file, named.line);
         let _ = writeln!(out, "    “{}”", policy.policy.doc);
         alike.iter().for_each(|policy| policy.write_shown(out));
         policy.write_conditions(out);

@@ -4,23 +4,30 @@ use super::{Case, Entry, listed};
 use crate::{
     access::{Treatment, guard::Guard, pred::Pred},
     error::Result,
+    policy::deed::Deed,
 };
 
 /// A sentence, and the word for it.
-type Verdict = (String, String);
+pub(super) type Verdict = (String, String);
 
 impl Case<'_> {
     /// Which entries decide, and the answer.
     pub(super) async fn verdict(&self) -> Result<(Vec<bool>, Verdict)> {
         let decides: Vec<bool> = self.entries.iter().map(|entry| self.decides(entry)).collect();
-        let verdict = match self.q.row {
-            Some(key) => self.of_row(&self.probe.label(self.q.ty, key).await?, &decides),
-            None => self.of_type(&decides).await?,
+        let label = match self.q.row {
+            Some(key) => Some(self.probe.label(self.q.ty, key).await?),
+            None => None,
+        };
+        let verdict = match (label, self.q.to) {
+            (Some(label), Deed::Read) => self.of_row(&label, &decides),
+            (Some(label), _) => self.done_to_row(&label, &decides),
+            (None, Deed::Read) => self.of_type(&decides).await?,
+            (None, _) => self.done_to_type(&decides).await?,
         };
         Ok((decides, verdict))
     }
 
-    fn what(&self) -> String {
+    pub(super) fn what(&self) -> String {
         match self.q.field {
             Some(field) => format!("{}.{}", self.q.ty.name, self.q.ty.fields[field].name),
             None => self.q.ty.name.to_string(),
@@ -28,9 +35,12 @@ impl Case<'_> {
     }
 
     /// What grants it, of what decides.
-    fn granted(&self, decides: &[bool]) -> String {
+    pub(super) fn granted(&self, decides: &[bool]) -> String {
         let mut all: Vec<&str> = Vec::new();
         for (entry, _) in self.entries.iter().zip(decides).filter(|(e, decides)| **decides && !e.part.forbids()) {
+            if entry.to != self.q.to {
+                continue;
+            }
             if !all.contains(&entry.part.rule.id.as_str()) {
                 all.push(&entry.part.rule.id);
             }
@@ -38,10 +48,15 @@ impl Case<'_> {
         listed(&all)
     }
 
+    pub(super) fn by_law(&self, decides: &[bool]) -> bool {
+        let mine = |e: &Entry| e.to == self.q.to && e.part.rule.legal;
+        self.entries.iter().zip(decides).any(|(e, decides)| *decides && mine(e))
+    }
+
     fn of_row(&self, label: &str, decides: &[bool]) -> Verdict {
         let (seat, what, granted) = (self.q.name, self.what(), self.granted(decides));
         if self.is_hidden() {
-            let why = self.why_not(decides);
+            let why = self.why_not(decides, Deed::Read);
             return match &self.shown {
                 Some(_) => (format!("{seat} does not see {what} of `{label}`, {why}"), "hidden".into()),
                 None if self.q.field.is_none() => {
@@ -53,8 +68,7 @@ impl Case<'_> {
                 ),
             };
         }
-        let by_law = self.entries.iter().zip(decides).any(|(e, decides)| *decides && e.part.rule.legal);
-        let law = if by_law { " by law, which stands above every forbid" } else { "" };
+        let law = if self.by_law(decides) { " by law, which stands above every forbid" } else { "" };
         let shown = self.shown.iter().flatten();
         let Some(field) = self.q.field else {
             let (seen, of) = (shown.flatten().count(), self.q.ty.fields.len() - 1);
@@ -79,7 +93,10 @@ impl Case<'_> {
             return self.of_sums(guard, &self.granted(decides)).await;
         }
         if seen == 0 {
-            return Ok((format!("{what} is unknown to {seat}, {}", self.why_not(decides)), "unknown".into()));
+            return Ok((
+                format!("{what} is unknown to {seat}, {}", self.why_not(decides, Deed::Read)),
+                "unknown".into(),
+            ));
         }
         let (rows, all) = (self.rows(&self.view).await?, self.probe.count(ty, &Pred::Const(true)).await?);
         let Some(field) = self.q.field else {
@@ -124,10 +141,12 @@ impl Case<'_> {
             return false;
         }
         let over = |field: usize, test: &dyn Fn(&Entry) -> bool| {
-            self.entries.iter().any(|e| e.fields.contains(&field) && e.held() == Some(true) && test(e))
+            let mut alike = self.entries.iter().filter(|e| e.to == entry.to && e.fields.contains(&field));
+            alike.any(|e| e.held() == Some(true) && test(e))
         };
+        let shown = if entry.to == self.q.to { &self.shown } else { &self.read };
         entry.fields.iter().any(|&field| {
-            let shown = self.shown.as_ref().and_then(|shown| shown[field]);
+            let shown = shown.as_ref().and_then(|shown| shown[field]);
             match (entry.part.rule.legal, entry.part.forbids()) {
                 (true, _) => true,
                 // a forbid decides where something else would show the field
@@ -139,19 +158,14 @@ impl Case<'_> {
     }
 
     /// The end of a sentence that says no.
-    fn why_not(&self, decides: &[bool]) -> String {
+    pub(super) fn why_not(&self, decides: &[bool], to: Deed) -> String {
         let role = &self.q.seat.role;
-        let permits: Vec<&Entry> = self.entries.iter().filter(|e| !e.part.forbids()).collect();
-        let hit: Vec<&str> = match self.q.row {
-            Some(_) => self
-                .entries
-                .iter()
-                .zip(decides)
-                .filter(|(e, d)| **d && e.part.forbids())
-                .map(|(e, _)| e.part.rule.id.as_str())
-                .collect(),
-            None => Vec::new(),
-        };
+        let permits: Vec<&Entry> = self.entries.iter().filter(|e| e.to == to && !e.part.forbids()).collect();
+        let forbids = self.entries.iter().zip(decides).filter(|(e, d)| **d && e.to == to && e.part.forbids());
+        let hit: Vec<&str> = forbids
+            .filter(|(e, _)| self.q.row.is_some() || (to != Deed::Read && e.part.condition.is_always()))
+            .map(|(e, _)| e.part.rule.id.as_str())
+            .collect();
         if !hit.is_empty() {
             return format!("because {} forbids it", listed(&hit));
         }

@@ -143,10 +143,11 @@ impl Matrix {
                 } else {
                     String::new()
                 };
-                let word = match cell.writes.as_str() {
-                    "" => word,
-                    _ => format!("{word} <small>✎</small>"),
-                };
+                let word = cell.writes.chars().fold(word, |word, mark| match mark {
+                    'w' => format!("{word} <small>✎</small>"),
+                    'o' => format!("{word} <small>⚿</small>"),
+                    _ => word,
+                });
                 let _ = write!(
                     out,
                     "<td class=\"{name}{}\" tabindex=\"-1\" data-told=\"{told}\" aria-label=\"{told}\">{mark}{word}</td>",
@@ -178,8 +179,9 @@ impl Cell {
         } else {
             format!("; restricted by {}", self.forbids.join(", "))
         };
-        let writes = if self.writes.is_empty() { "" } else { "; may be changed in some rows" };
-        format!("{}.{field} as {seat}: {how}; {by}{but}{writes}", ty.name)
+        let writes = if self.writes.contains('w') { "; may be changed in some rows" } else { "" };
+        let opens = if self.writes.contains('o') { "; may be opened for an hour" } else { "" };
+        format!("{}.{field} as {seat}: {how}; {by}{but}{writes}{opens}", ty.name)
     }
 }
 

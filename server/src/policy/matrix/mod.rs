@@ -13,11 +13,11 @@ use super::Rules;
 use crate::{
     access::{
         Treatment, View,
-        compile::traced,
+        compile::{Glass, traced},
         connect::Db,
         facts::Facts,
         roster::{SeatName, TakenSeat},
-        trace::{Part, Trace},
+        trace::{Act, Part, Trace},
         view::FieldView,
     },
     catalogue::{CATALOGUE, Field, Type},
@@ -43,7 +43,7 @@ struct Cell {
     state: State,
     /// `full`, `if`, `prefix:2`
     word: String,
-    /// `w`: changed in some rows; of the key, `c` and `d`: rows are made and deleted.
+    /// `w`: changed in some rows, `o`: opened for an hour; of the key, `c` and `d`: rows are made and deleted.
     writes: String,
     permits: Vec<String>,
     forbids: Vec<String>,
@@ -65,7 +65,7 @@ impl Matrix {
         let mut views = Vec::with_capacity(seats.len());
         for taken in seats {
             let facts = Facts::read(db, &taken.seat, now).await?;
-            let traced = traced(rules, &taken.seat, &facts);
+            let traced = traced(rules, &taken.seat, &facts, Glass::Asked);
             views.push(traced.map_err(|why| Error::internal(format!("no view for {}: {why}", taken.name)))?);
         }
         let types = CATALOGUE.types.iter().filter(|t| only.is_none_or(|o| o.id == t.id));
@@ -96,6 +96,7 @@ impl Matrix {
             };
             json!({
                 "seat": seat.to_string(), "state": state, "shown": cell.word,
+                "writes": cell.writes.trim_start_matches('+').chars().map(named).collect::<Vec<_>>(),
                 "permits": cell.permits, "forbids": cell.forbids,
             })
         };
@@ -117,7 +118,7 @@ impl Matrix {
         for (i, seat) in self.seats.iter().enumerate() {
             let _ = writeln!(out, "{:>3}  {seat}", i + 1);
         }
-        out.push_str("\nfull: in every row of the seat's view; if: depends on the row; prefix, email_mask, band, pseudonym: how it is treated; aggregate_only: in guarded sums, in no row; -: unknown to the seat\n+w: may be changed in some rows; +c, +d at the key: rows may be made, deleted\n");
+        out.push_str("\nfull: in every row of the seat's view; if: depends on the row; prefix, email_mask, band, pseudonym: how it is treated; aggregate_only: in guarded sums, in no row; -: unknown to the seat\n+w: may be changed in some rows; +o: may be opened for an hour (break-glass); +c, +d at the key: rows may be made, deleted\n");
         for (ty, rows) in &self.types {
             let name = ty.fields.iter().map(|f| f.name.len()).max().unwrap_or(0).max(ty.name.len());
             let width = rows.iter().flatten().map(|cell| cell.text().len()).max().unwrap_or(0).max(3);
@@ -142,7 +143,7 @@ impl Matrix {
         for (i, seat) in self.seats.iter().enumerate() {
             let _ = writeln!(out, "{}. `{seat}`", i + 1);
         }
-        out.push_str("\n● in full · ◐ treated · ◇ depends on the row · Σ in guarded sums, in no row · blank: unknown to the seat · +w may be changed in some rows · +c +d rows may be made, deleted\n");
+        out.push_str("\n● in full · ◐ treated · ◇ depends on the row · Σ in guarded sums, in no row · blank: unknown to the seat · +w may be changed in some rows · +o may be opened for an hour · +c +d rows may be made, deleted\n");
         for (ty, rows) in &self.types {
             let columns: String = (1..=self.seats.len()).map(|i| format!(" {i} |")).collect();
             let _ = write!(
@@ -170,7 +171,7 @@ impl Cell {
             None => level(&view.of(ty.id).fields[field]),
         };
         let (mut permits, mut forbids) = (Vec::new(), Vec::new());
-        let parts = trace.of(ty.id, field);
+        let parts = trace.of(ty.id, Act::Read(field));
         for part in parts.into_iter().flat_map(|parts| parts.permits.iter().chain(parts.legal.iter())) {
             if (part.shown.is_some() || part.rule.legal) && !part.condition.is_never() {
                 note(&mut permits, part);
@@ -208,10 +209,20 @@ fn writes(view: &View, ty: &Type, field: usize) -> String {
     let writable = view.class.writable(ty.id);
     let marks = match field {
         0 => [("c", !writable.create.is_empty()), ("d", writable.delete)].to_vec(),
-        _ => vec![("w", writable.update.contains(&field))],
+        _ => vec![("w", writable.update.contains(&field)), ("o", view.of(ty.id).looks.contains(&field))],
     };
     let marks: String = marks.into_iter().filter_map(|(mark, may)| may.then_some(mark)).collect();
     if marks.is_empty() { marks } else { format!("+{marks}") }
+}
+
+/// What a mark stands for.
+fn named(mark: char) -> &'static str {
+    match mark {
+        'c' => "create",
+        'd' => "delete",
+        'o' => "open",
+        _ => "update",
+    }
 }
 
 fn note(ids: &mut Vec<String>, part: &Part) {

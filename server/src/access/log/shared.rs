@@ -1,0 +1,63 @@
+//! What all groups of a feed ask when something was committed: where the log ends, and which rows were touched. It is
+//! read once; whoever asks meanwhile waits for the answer. What lies behind a position does not change any more.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use tokio::sync::Mutex;
+
+use super::{Changes, Position, Touched, read};
+use crate::{
+    access::{Gate, read::Pace},
+    error::{Error, Result},
+};
+
+/// How many readings of the log are kept: groups are not all at one position.
+const KEPT: usize = 16;
+
+/// One state of the data.
+#[derive(Clone, Copy, Debug)]
+pub struct Stand {
+    pub head: Position,
+    /// Of the shared data that views are made of.
+    pub version: i64,
+}
+
+#[derive(Default)]
+pub(in crate::access) struct Shared {
+    stand: Mutex<Option<Stand>>,
+    touched: Mutex<VecDeque<(Position, Arc<Changes<Touched>>)>>,
+}
+
+impl Gate {
+    /// Where the data stand, at this position of the log or later; without one, now.
+    pub async fn stand(&self, least: Option<Position>) -> Result<Stand> {
+        let mut known = self.shared.stand.lock().await;
+        if let (Some(known), Some(least)) = (*known, least)
+            && known.head >= least
+        {
+            return Ok(known);
+        }
+        let sql = format!("SELECT version, ({}) FROM access_version", read::head(self.dialect()));
+        let mut session = self.db.reader.session(false).await?;
+        let rows = session.query(&sql, &[], &Pace::default(), true).await?;
+        let (Some(version), Some(head)) = (rows.int(0, 0), rows.int(0, 1)) else {
+            return Err(Error::internal("table access_version is empty"));
+        };
+        let stand = Stand { head: Position(head), version };
+        *known = Some(stand);
+        Ok(stand)
+    }
+
+    /// As [`Gate::touched`]: at least up to a position, or as much of it as is read at once.
+    pub async fn touched_until(&self, after: Position, until: Position, most: usize) -> Result<Arc<Changes<Touched>>> {
+        let mut known = self.shared.touched.lock().await;
+        if let Some((_, found)) = known.iter().find(|(from, found)| *from == after && found.until >= until) {
+            return Ok(found.clone());
+        }
+        let found = Arc::new(self.touched(after, most).await?);
+        known.retain(|(from, _)| *from != after);
+        known.push_front((after, found.clone()));
+        known.truncate(KEPT);
+        Ok(found)
+    }
+}

@@ -1,0 +1,358 @@
+//! L5, L7, L9: a write tells nothing of what its writer does not see. For every seat that writes, a script of writes is
+//! made of the catalogue: each mutation, each field of its input, with what the seat sees, what it does not and what
+//! nobody has. It runs in two worlds that the seat cannot tell apart, and what is answered must be the same.
+
+use std::collections::HashMap;
+
+use entente::{
+    access::{Treatment, View},
+    catalogue::{CATALOGUE, Field, Type, TypeId},
+    graphql::{
+        Codec,
+        model::{self, Doing, Mutation},
+    },
+};
+use entities::meta::Kind;
+use serde_json::{Map, Value as Json, json};
+use uuid::Uuid;
+
+use super::{
+    hidden::{self, Kept, decided_by, hidden_rows, seen},
+    unknown::{object, seen as shown},
+};
+use crate::{
+    differential::{
+        dump::{Dump, Node},
+        voice::Voice,
+    },
+    harness::{Hub, tests},
+};
+
+tests! {
+    changing: what_is_hidden_moves_no_answer_to_a_write;
+}
+
+/// One write of the script.
+struct Case {
+    mutation: Mutation,
+    input: Map<String, Json>,
+    /// What a row that is hidden has, or, beside it, what no row has: both give the same answer.
+    given: Option<String>,
+}
+
+struct Script<'a> {
+    view: &'a View,
+    dump: &'a Dump,
+    codec: &'a Codec,
+    hidden: HashMap<TypeId, Vec<Uuid>>,
+    /// Values of a hidden row that no other row of the type may have.
+    taken: HashMap<(TypeId, &'static str), String>,
+    cases: Vec<Case>,
+}
+
+/// Columns that are unique by themselves.
+const UNIQUE: [&str; 4] = ["slug", "subject", "sku", "number"];
+
+fn none(ty: &Type, n: u128) -> Uuid {
+    Uuid::from_u128(0x7000_0000_0000_0000_0000_0000_0000_0000 + ((ty.id.0 as u128) << 32) + n)
+}
+
+/// Some of them: the first, one in the middle, the last.
+fn some<T>(all: &[T]) -> Vec<&T> {
+    let mut at = vec![0, all.len() / 2, all.len().saturating_sub(1)];
+    at.dedup();
+    at.into_iter().filter_map(|i| all.get(i)).collect()
+}
+
+impl Script<'_> {
+    /// Every mutation of the class that meets something hidden.
+    fn write(&mut self) {
+        for mutation in model::mutations(&self.view.class).filter(|mutation| self.hides(*mutation)).collect::<Vec<_>>()
+        {
+            match mutation.doing {
+                Doing::Create => self.creates(mutation),
+                Doing::Update => self.updates(mutation),
+                Doing::Delete => self.deletes(mutation),
+                Doing::Open => self.looks(mutation),
+            }
+        }
+    }
+
+    /// Whether there is something of what it writes, or of what that leads to, that the seat does not see.
+    fn hides(&self, Mutation { ty, doing }: Mutation) -> bool {
+        let shown = |field: usize| {
+            self.view.of(ty.id).fields[field]
+                .levels
+                .first()
+                .is_some_and(|(p, shown)| p.is_always() && *shown == Treatment::Full)
+        };
+        let rows = |ty: TypeId| !self.hidden[&ty].is_empty();
+        doing == Doing::Open
+            || rows(ty.id)
+            || ty.fields.iter().any(|f| f.to.is_some_and(rows))
+            || !(1..ty.fields.len()).all(shown)
+    }
+
+    fn add(&mut self, mutation: Mutation, input: Map<String, Json>) {
+        self.cases.push(Case { mutation, input, given: None });
+    }
+
+    /// Once with the ids of so many hidden rows, and once with ids that no row has.
+    fn ids(&mut self, mutation: Mutation, of: &Type, at: &str, input: &Map<String, Json>, most: usize) {
+        let rows: Vec<Uuid> = some(&self.hidden[&of.id]).into_iter().take(most).copied().collect();
+        for (n, row) in rows.into_iter().enumerate() {
+            let both = [self.codec.id(of.id, row), self.codec.id(of.id, none(of, n as u128))];
+            self.pair(mutation, at, both, input);
+        }
+    }
+
+    fn pair(&mut self, mutation: Mutation, at: &str, both: [String; 2], input: &Map<String, Json>) {
+        for given in both {
+            let mut input = input.clone();
+            input.insert(at.into(), given.clone().into());
+            self.cases.push(Case { mutation, input, given: Some(given) });
+        }
+    }
+
+    /// With a value that a hidden row has, and one that no row has.
+    fn taken(&mut self, mutation: Mutation, field: &Field, input: &Map<String, Json>) {
+        if let Some(taken) = self.taken.get(&(mutation.ty.id, field.column)).cloned() {
+            let free = taken.chars().rev().collect::<String>() + "zz";
+            self.pair(mutation, &field.name, [taken, free], input);
+        }
+    }
+
+    fn rows(&self, ty: &'static Type) -> Vec<&Node> {
+        some(self.dump.rows(ty))
+    }
+
+    /// A value that the field can have.
+    fn value(&self, field: &Field) -> Option<Json> {
+        if let Some(to) = field.to {
+            return self.dump.rows(CATALOGUE.ty(to)).last().map(|row| row.id.clone().into());
+        }
+        Some(match field.kind {
+            Kind::Text if !field.one_of.is_empty() => model::enum_value(field.one_of[0]).into(),
+            Kind::Text => "q".into(),
+            Kind::Int => 1.into(),
+            Kind::Decimal => "1".into(),
+            Kind::Bool => true.into(),
+            Kind::Instant => "2026-06-15T10:00:00Z".into(),
+            Kind::Date => "2026-06-15".into(),
+            Kind::Json => json!(["q"]),
+            Kind::Id => return None,
+        })
+    }
+
+    fn updates(&mut self, mutation: Mutation) {
+        let ty = mutation.ty;
+        let fields: Vec<&'static Field> = mutation.fields(&self.view.class).map(|(_, field)| field).collect();
+        let ids: Vec<String> = self.rows(ty).into_iter().map(|row| row.id.clone()).collect();
+        for (place, id) in ids.into_iter().enumerate() {
+            for (n, field) in fields.iter().enumerate() {
+                let with = |value: Json| object(json!({ "id": id, &field.name: value }));
+                if let Some(value) = self.value(field) {
+                    self.add(mutation, with(value));
+                }
+                if place == 0 {
+                    self.taken(mutation, field, &with(Json::Null));
+                }
+                if let Some(to) = field.to.filter(|_| place == 0) {
+                    self.ids(mutation, CATALOGUE.ty(to), &field.name, &with(Json::Null), 3);
+                }
+                if place > 0 && n > 1 {
+                    break;
+                }
+            }
+        }
+        for (n, field) in fields.into_iter().enumerate() {
+            if let Some(value) = self.value(field) {
+                self.ids(mutation, ty, "id", &object(json!({ &field.name: value })), if n == 0 { 3 } else { 1 });
+            }
+        }
+    }
+
+    fn deletes(&mut self, mutation: Mutation) {
+        let ids: Vec<String> = self.rows(mutation.ty).into_iter().map(|row| row.id.clone()).collect();
+        self.ids(mutation, mutation.ty, "id", &Map::new(), 3);
+        for id in ids {
+            self.add(mutation, object(json!({ "id": id })));
+        }
+    }
+
+    fn creates(&mut self, mutation: Mutation) {
+        let fields: Vec<&'static Field> = mutation.fields(&self.view.class).map(|(_, field)| field).collect();
+        let mut least = Map::new();
+        for field in fields.iter().filter(|field| !field.optional) {
+            least.insert(field.name.clone(), self.value(field).unwrap_or(Json::Null));
+        }
+        self.add(mutation, least.clone());
+        for field in &fields {
+            self.taken(mutation, field, &least);
+            if let Some(to) = field.to {
+                self.ids(mutation, CATALOGUE.ty(to), &field.name, &least, 3);
+            }
+            let mut input = least.clone();
+            if let Some(value) = self.value(field).filter(|_| field.optional) {
+                input.insert(field.name.clone(), value);
+                self.add(mutation, input);
+            }
+        }
+    }
+
+    /// Each takes a view of its own, so not every type: its hidden fields are tried by name in `doors`.
+    fn looks(&mut self, mutation: Mutation) {
+        for ty in CATALOGUE.types.iter().filter(|ty| self.view.sees_type(ty.id)).step_by(6) {
+            let field = (1..ty.fields.len()).find(|i| self.view.sees(ty.id, *i)).unwrap();
+            let input = json!({ "field": ty.fields[field].name, "reason": "because it has to be" });
+            self.ids(mutation, ty, "id", &object(input), 1);
+        }
+    }
+}
+
+/// The whole row, as its writer sees it.
+fn payload(view: &View, mutation: Mutation) -> String {
+    let Mutation { ty, doing } = mutation;
+    if doing == Doing::Delete {
+        return "id".into();
+    }
+    let names = shown(&view.class, ty).into_iter().filter_map(|name| ty.field(name));
+    // the key of a row that is made is a new one each time
+    let names = names.filter(|field| doing == Doing::Update || field.name != "id");
+    let parts: Vec<String> =
+        names.map(|f| if f.to.is_some() { format!("{} {{ id }}", f.name) } else { f.name.clone() }).collect();
+    format!("row: {} {{ __typename {} }}", ty.singular(), parts.join(" "))
+}
+
+/// What was sent, and what it was answered.
+type Sent = (Mutation, Map<String, Json>, String);
+
+async fn send(voice: &Voice, view: &View, mutation: Mutation, input: &Map<String, Json>) -> String {
+    let document = format!(
+        "mutation($input: {}!) {{ done: {}(input: $input) {{ {} }} }}",
+        mutation.part("Input"),
+        mutation.name(),
+        payload(view, mutation)
+    );
+    let answer = voice.ask_with(&document, object(json!({ "input": input }))).await;
+    assert!(!answer.contains("\"INTERNAL\""), "{}: {document} {input:?}\n{answer}", voice.seat);
+    answer
+}
+
+/// One after the other; a version that an answer tells is sent with the next write of the row.
+async fn run(voice: &Voice, view: &View, dump: &Dump, cases: &[Case], key: Option<&str>) -> Vec<Sent> {
+    let (mut versions, mut sent) = (HashMap::<String, Json>::new(), Vec::new());
+    for (n, Case { mutation, input, .. }) in cases.iter().enumerate() {
+        let mut input = input.clone();
+        let id = input.get("id").and_then(Json::as_str).unwrap_or_default().to_owned();
+        let versioned = mutation.ty.version().filter(|_| matches!(mutation.doing, Doing::Update | Doing::Delete));
+        if let Some(version) = versioned {
+            let name = &mutation.ty.fields[version].name;
+            let read = || dump.find(&id).and_then(|(_, row)| row.fields.get(name).cloned());
+            input.insert("rowVersion".into(), versions.get(&id).cloned().or_else(read).unwrap_or(json!(1)));
+        }
+        if let Some(key) = key.filter(|_| mutation.doing != Doing::Open) {
+            input.insert("idempotencyKey".into(), format!("{key}{n}").into());
+        }
+        let answer = send(voice, view, *mutation, &input).await;
+        let body: Json = serde_json::from_str(&answer).unwrap();
+        if let Some(version) = body["data"]["done"]["row"].get("rowVersion") {
+            versions.insert(id, version.clone());
+        }
+        sent.push((*mutation, input, answer));
+    }
+    sent
+}
+
+async fn again(voice: &Voice, view: &View, sent: &[Sent]) -> Vec<String> {
+    let mut answers = Vec::new();
+    for (mutation, input, _) in sent {
+        answers.push(send(voice, view, *mutation, input).await);
+    }
+    answers
+}
+
+fn is_done(answer: &str) -> bool {
+    !answer.contains("\"errors\"")
+}
+
+/// Each pair of cases gives the same, but that a value is taken is told to who could have written it otherwise.
+fn same_in_pairs(voice: &Voice, cases: &[Case], sent: &[Sent]) -> usize {
+    let given: Vec<_> = cases.iter().zip(sent).filter_map(|(case, sent)| Some((case.given.as_ref()?, sent))).collect();
+    for pair in given.chunks(2) {
+        let [(hidden, (mutation, input, one)), (none, (.., other))] = pair else { panic!("half a pair") };
+        if !(is_done(other) && one.contains("\"CONFLICT\"")) {
+            let (one, other) = (one.replace(*hidden, "#"), other.replace(*none, "#"));
+            assert_eq!(one, other, "{}: {} {input:?}", voice.seat, mutation.name());
+        }
+    }
+    given.len() / 2
+}
+
+async fn what_is_hidden_moves_no_answer_to_a_write(hub: Hub) {
+    let dialect = hub.dialect();
+    let (mut seats, mut writes, mut done, mut pairs, mut fields) = (0, 0, 0, 0, 0);
+    for voice in Voice::all(&hub).await {
+        let view = voice.view().await;
+        if model::mutations(&view.class).next().is_none() {
+            continue;
+        }
+        let (read, sets) = decided_by(&view, true);
+        let changes =
+            [hidden::values(&hub, &voice, &view, &read).await, hidden::remainders(&hub, &voice, &view, &read).await];
+        let rows = hidden_rows(&hub, &voice, &view, &sets).await;
+        let (dump, codec) = (Dump::of(&voice).await, voice.app().graphql.codec(view.seat.organisation));
+        let (mut all_hidden, mut taken) = (HashMap::new(), HashMap::new());
+        for ty in &CATALOGUE.types {
+            let seen = seen(&voice, &view, ty).await;
+            let ids = hub.texts(&format!("SELECT id FROM \"{}\" ORDER BY id", ty.table)).await;
+            let ids = ids.into_iter().flatten().map(|id| id.parse().unwrap()).filter(|id| !seen.contains_key(id));
+            let ids: Vec<Uuid> = ids.collect();
+            for field in ty.fields.iter().filter(|f| UNIQUE.contains(&f.column)) {
+                let Some(id) = ids.first() else { continue };
+                let one = hidden::list(dialect, [id]);
+                let of = format!("SELECT \"{}\" FROM \"{}\" WHERE id = {one}", field.column, ty.table);
+                taken.extend(hub.texts(&of).await.remove(0).map(|value| ((ty.id, field.column), value)));
+            }
+            all_hidden.insert(ty.id, ids);
+        }
+        let mut script =
+            Script { view: &view, dump: &dump, codec: &codec, hidden: all_hidden, taken, cases: Vec::new() };
+        script.write();
+        let cases = script.cases;
+        let statements: Vec<String> = changes.iter().flat_map(|changes| changes.sql.clone()).collect();
+        let change = async || hidden::run(&hub, &statements).await;
+
+        let kept = Kept::of(&hub).await;
+        let first = run(&voice, &view, &dump, &cases, None).await;
+        pairs += same_in_pairs(&voice, &cases, &first);
+        kept.restore().await;
+        change().await;
+        hidden::add(&hub, &rows).await;
+        hidden::delete(&hub, &rows).await;
+        let second = run(&voice, &view, &dump, &cases, None).await;
+        same_in_pairs(&voice, &cases, &second);
+        for (case, ((mutation, input, one), (.., other))) in cases.iter().zip(first.iter().zip(&second)) {
+            let taken = case.given.is_some() && (is_done(one) || is_done(other));
+            assert!(taken || one == other, "{}: {} {input:?}\n{one}\n{other}", voice.seat, mutation.name());
+        }
+        kept.restore().await;
+
+        // sent again under its key, when what is hidden has changed
+        let keyed: Vec<Case> =
+            cases.into_iter().zip(&first).filter(|(_, (.., answer))| is_done(answer)).map(|(case, _)| case).collect();
+        let sent = run(&voice, &view, &dump, &keyed, Some("again")).await;
+        let told = again(&voice, &view, &sent).await;
+        change().await;
+        assert_eq!(told, again(&voice, &view, &sent).await, "{}", voice.seat);
+        kept.restore().await;
+
+        (seats, writes, done) = (seats + 1, writes + first.len(), done + sent.len());
+        fields += changes.iter().map(|changes| changes.fields).sum::<usize>();
+    }
+    println!(
+        "writes on {dialect:?}: {seats} seats, {writes} writes in two worlds that differ in {fields} hidden fields, \
+         {pairs} ids and values of hidden rows beside those of none, {done} sent again"
+    );
+    assert!(pairs > 0 && done > 0);
+}
