@@ -102,6 +102,10 @@ impl Log {
         if position >= head {
             return if position == head { Ok(Since::Nothing) } else { Err(ahead(position, head)) };
         }
+        // a position has at least one change
+        if head.0 - position.0 > few as i64 {
+            return Ok(Since::Many);
+        }
         let rows = self.events(position, few + 1, true).await?;
         if rows.len() > few {
             return Ok(Since::Many);
@@ -114,6 +118,24 @@ impl Log {
             type_of(&rows, row).map(|ty| Ok((ty, key(&rows, row)?, before)))
         };
         Ok(Since::Few((0..rows.len()).filter_map(change).collect::<Result<_>>()?))
+    }
+
+    pub(super) async fn far(mut self, position: Position, few: usize) -> Result<bool> {
+        let head = self.bounds(position).await?;
+        Ok(head.0 - position.0 > few as i64 || self.events(position, few + 1, false).await?.len() > few)
+    }
+
+    pub(super) async fn keys(mut self, ty: TypeId, behind: Uuid, most: usize) -> Result<Vec<Uuid>> {
+        let table = CATALOGUE.ty(ty).table;
+        let behind_it = if self.dialect == Dialect::Postgres { "$1::uuid" } else { "?1" };
+        let sql = format!(
+            "SELECT k.id FROM (SELECT * FROM (SELECT r.id FROM \"{table}\" r WHERE r.id > {behind_it} ORDER BY r.id \
+             LIMIT {most}) a UNION SELECT * FROM (SELECT DISTINCT e.object_id FROM change_event e WHERE \
+             e.object_table = '{table}' AND e.object_id > {behind_it} ORDER BY e.object_id LIMIT {most}) b) k \
+             ORDER BY k.id LIMIT {most}"
+        );
+        let rows = self.ask(&sql, &[Arg::Id(behind)], true).await?;
+        Ok((0..rows.len()).filter_map(|row| rows.id(row, 0)).collect())
     }
 
     pub(super) fn into_session(self) -> Session {
