@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{
     Gate, Reading,
     connect::Dialect,
-    log::{Change, Position},
+    log::Change,
     pred::{Term, Val},
     read::{Arg, Cell, Rows},
     select::{Binding, Statement},
@@ -208,87 +208,99 @@ impl Leads {
         if changes.len() > MOST || !self.whole.is_disjoint(&types) {
             return Ok(None);
         }
-        let mut ends = Ends { gate, between, now, me, before: None, after: None };
-        let mut found = BTreeSet::new();
+        let ends = Ends { gate, between, now, me };
+        let mut ways = Vec::new();
         for (way, fields) in &self.rows {
             let of = |change: &&Change| way.last().is_some_and(|(_, to)| *to == change.ty);
             let counts = |change: &&Change| change.fields().is_none_or(|changed| !changed.is_disjoint(fields));
             let keys: BTreeSet<Uuid> = changes.iter().filter(of).filter(counts).map(|change| change.key).collect();
-            let keys: Vec<Uuid> = keys.into_iter().collect();
-            if !keys.is_empty() && !ends.rows(ty, way, 0, Arg::Ids(keys), &mut found).await? {
-                return Ok(None);
+            if !keys.is_empty() {
+                ways.push((way, 0, Arg::Ids(keys.into_iter().collect())));
             }
         }
-        for set in self.sets.iter().filter(|set| !set.tables.is_disjoint(&types)) {
-            let Some(members) = ends.difference(set).await? else { return Ok(None) };
-            for values in members {
-                if !ends.rows(ty, &set.way, set.field, values, &mut found).await? {
-                    return Ok(None);
-                }
-            }
-        }
-        ends.finish().await?;
-        Ok((found.len() <= MOST).then_some(found))
+        let asked: Vec<&Asked> = self.sets.iter().filter(|set| !set.tables.is_disjoint(&types)).collect();
+        let Some(members) = ends.differences(&asked).await? else { return Ok(None) };
+        ways.extend(members.into_iter().map(|(set, values)| (&set.way, set.field, values)));
+        ends.rows(ty, &ways).await
     }
 }
 
-/// The two states that are compared.
+/// The two states that are compared. Whoever asks holds one connection at a time: those who held one and waited for the
+/// next could wait for each other.
 struct Ends<'g> {
     gate: &'g Gate,
     between: (i64, i64),
     now: Instant,
     me: Uuid,
-    before: Option<Reading<'g>>,
-    after: Option<Reading<'g>>,
 }
 
-impl<'g> Ends<'g> {
-    async fn ask(&mut self, before: bool, sql: Sql, slots: &[Arg]) -> Result<Rows> {
-        let (reading, position) = match before {
-            true => (&mut self.before, self.between.0),
-            false => (&mut self.after, self.between.1),
-        };
-        let reading = match reading {
-            Some(reading) => reading,
-            none => none.insert(self.gate.past(Position(position)).await?),
-        };
+type Members = (BTreeSet<Uuid>, BTreeSet<String>);
+
+impl Ends<'_> {
+    async fn ask(&self, reading: &mut Reading<'_>, sql: Sql, slots: &[Arg]) -> Result<Rows> {
         let binding = Binding { now: self.now, me: self.me, secret: "", slots };
         reading.run(&Statement::written(sql), &binding).await
     }
 
-    /// Adds the rows whose way leads to rows with these values; `false`: too many.
-    async fn rows(
-        &mut self,
-        ty: TypeId,
-        way: &[(Link, TypeId)],
-        field: usize,
-        values: Arg,
-        found: &mut BTreeSet<Uuid>,
-    ) -> Result<bool> {
-        let slots = [values];
-        let back = way.iter().any(|(link, _)| matches!(link, Link::Of(_)));
-        // no index finds rows by what they led to then
-        if self.gate.is_far(if back { self.between.0 } else { self.between.1 }).await? {
-            return Ok(false);
-        }
-        for before in [false, true].into_iter().filter(|before| back || !before) {
-            let mut sql = Sql::new(self.gate.dialect());
-            sql.push(&format!("SELECT \"id\" FROM \"{}\" WHERE ", CATALOGUE.ty(ty).table));
-            leading(&mut sql, CATALOGUE.ty(ty), way, field);
-            sql.push(&format!(" LIMIT {}", MOST + 1));
-            let rows = self.ask(before, sql, &slots).await?;
-            if rows.len() > MOST {
-                return Ok(false);
+    /// The rows whose ways lead to rows with these values; `None`: too many.
+    async fn rows(&self, ty: TypeId, ways: &[(&Way, usize, Arg)]) -> Result<Option<BTreeSet<Uuid>>> {
+        let mut found = BTreeSet::new();
+        let is_back = |way: &Way| way.iter().any(|(link, _)| matches!(link, Link::Of(_)));
+        for before in [true, false] {
+            let ways: Vec<_> = ways.iter().filter(|(way, ..)| !before || is_back(way)).collect();
+            if ways.is_empty() {
+                continue;
             }
-            found.extend((0..rows.len()).filter_map(|row| rows.id(row, 0)));
+            let position = if before { self.between.0 } else { self.between.1 };
+            // no index finds rows by what they led to then
+            if self.gate.is_far(position).await? {
+                return Ok(None);
+            }
+            let mut reading = self.gate.past(position).await?;
+            for (way, field, values) in ways {
+                let mut sql = Sql::new(self.gate.dialect());
+                sql.push(&format!("SELECT \"id\" FROM \"{}\" WHERE ", CATALOGUE.ty(ty).table));
+                leading(&mut sql, CATALOGUE.ty(ty), way, *field);
+                sql.push(&format!(" LIMIT {}", MOST + 1));
+                let rows = self.ask(&mut reading, sql, std::slice::from_ref(values)).await?;
+                found.extend((0..rows.len()).filter_map(|row| rows.id(row, 0)));
+                if found.len() > MOST {
+                    return Ok(None);
+                }
+            }
+            reading.finish().await?;
         }
-        Ok(true)
+        Ok(Some(found))
     }
 
-    /// The members that are only of one of the states; `None`: too many.
-    async fn difference(&mut self, asked: &Asked) -> Result<Option<Vec<Arg>>> {
+    /// The members that are only of one of the states, by set; `None`: too many.
+    async fn differences<'s>(&self, asked: &[&'s Asked]) -> Result<Option<Vec<(&'s Asked, Arg)>>> {
         let mut found = Vec::new();
-        for before in [true, false] {
+        if asked.is_empty() {
+            return Ok(Some(found));
+        }
+        let (before, after) = (self.members(asked, self.between.0).await?, self.members(asked, self.between.1).await?);
+        for (set, (before, after)) in asked.iter().zip(before.iter().zip(&after)) {
+            let ids: Vec<Uuid> = before.0.symmetric_difference(&after.0).copied().collect();
+            let texts: Vec<String> = before.1.symmetric_difference(&after.1).cloned().collect();
+            if ids.len() + texts.len() > MOST {
+                return Ok(None);
+            }
+            if !ids.is_empty() {
+                found.push((*set, Arg::Ids(ids)));
+            }
+            if !texts.is_empty() {
+                found.push((*set, Arg::Texts(texts)));
+            }
+        }
+        Ok(Some(found))
+    }
+
+    /// The members of each set behind a position.
+    async fn members(&self, asked: &[&Asked], position: i64) -> Result<Vec<Members>> {
+        let mut reading = self.gate.past(position).await?;
+        let mut all = Vec::with_capacity(asked.len());
+        for asked in asked {
             let mut sql = Sql::new(self.gate.dialect());
             sql.push("SELECT * FROM (");
             sql.members(asked.set, |sql| match &asked.holder {
@@ -296,32 +308,19 @@ impl<'g> Ends<'g> {
                 _ => sql.bind(Bind::Me, BindType::Id),
             });
             sql.push(") s");
-            let rows = self.ask(before, sql, &[]).await?;
-            let (mut ids, mut texts) = (BTreeSet::new(), BTreeSet::new());
+            let rows = self.ask(&mut reading, sql, &[]).await?;
+            let mut members = Members::default();
             for row in 0..rows.len() {
                 match rows.cell(row, 0) {
-                    Cell::Id(id) => _ = ids.insert(id),
-                    Cell::Text(text) => _ = texts.insert(text.to_owned()),
+                    Cell::Id(id) => _ = members.0.insert(id),
+                    Cell::Text(text) => _ = members.1.insert(text.to_owned()),
                     _ => {}
                 }
             }
-            found.push((ids, texts));
+            all.push(members);
         }
-        let [(old_ids, old_texts), (ids, texts)] = &found[..] else { return Ok(None) };
-        let ids: Vec<Uuid> = old_ids.symmetric_difference(ids).copied().collect();
-        let texts: Vec<String> = old_texts.symmetric_difference(texts).cloned().collect();
-        if ids.len() + texts.len() > MOST {
-            return Ok(None);
-        }
-        let ids = (!ids.is_empty()).then_some(Arg::Ids(ids));
-        Ok(Some(ids.into_iter().chain((!texts.is_empty()).then_some(Arg::Texts(texts))).collect()))
-    }
-
-    async fn finish(self) -> Result<()> {
-        for reading in [self.before, self.after].into_iter().flatten() {
-            reading.finish().await?;
-        }
-        Ok(())
+        reading.finish().await?;
+        Ok(all)
     }
 }
 
