@@ -202,7 +202,7 @@ async fn a_snapshot_under_writes_has_no_hole_and_no_double(hub: Hub) {
         let mut rng = StdRng::seed_from_u64(11);
         while !stopped.load(Ordering::Relaxed) {
             writer.sql(&write(&mut rng)).await;
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            tokio::time::sleep(Duration::from_millis(200)).await;
         }
     });
     // each reads all the time, as a client does: who does not read is given up
