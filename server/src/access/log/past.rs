@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{
     Position,
-    read::{Log, Since},
+    read::{Before, Log, Since},
 };
 use crate::{
     access::{
@@ -28,6 +28,8 @@ use crate::{
 /// So many changes are handed to the statement with their rows; more of them it looks up in the log, which costs a
 /// statement over few rows little, and one over whole tables much.
 pub(super) const FEW: usize = 500;
+/// Rows of more bytes are not handed along, but looked up: each statement of whoever catches up would carry them all.
+const LONG: usize = 4_096;
 
 /// What stands in the place of tables.
 pub(in crate::access) struct Past {
@@ -47,7 +49,7 @@ impl Past {
     /// A session whose statements see the state behind the position.
     pub(in crate::access) async fn session(db: &Db, position: Position) -> Result<Session> {
         let (mut log, dialect) = (Log::open(db).await?, db.dialect());
-        let since = log.since(position, FEW).await?;
+        let since = log.since(position, FEW, LONG).await?;
         let tables = match since {
             Since::Nothing => Vec::new(),
             Since::Few(rows) => few(rows),
@@ -274,16 +276,19 @@ fn renamed(text: &str, from: &str, to: &str) -> String {
 }
 
 /// Of each row what the first change found.
-fn few(changes: Vec<(TypeId, Uuid, Option<String>)>) -> Vec<(&'static Type, Found)> {
-    let mut tables: BTreeMap<TypeId, BTreeMap<Uuid, Option<String>>> = BTreeMap::new();
-    for (ty, key, before) in changes {
-        if let Entry::Vacant(first) = tables.entry(ty).or_default().entry(key) {
-            first.insert(before);
+fn few(changes: Vec<Before>) -> Vec<(&'static Type, Found)> {
+    let mut tables: BTreeMap<TypeId, BTreeMap<Uuid, Before>> = BTreeMap::new();
+    for change in changes {
+        if let Entry::Vacant(first) = tables.entry(change.ty).or_default().entry(change.key) {
+            first.insert(change);
         }
     }
-    let found = |(ty, rows): (TypeId, BTreeMap<Uuid, Option<String>>)| {
+    let found = |(ty, rows): (TypeId, BTreeMap<Uuid, Before>)| {
+        if rows.values().any(|before| before.is_long) {
+            return (CATALOGUE.ty(ty), Found::Log);
+        }
         let keys = rows.keys().copied().collect();
-        let rows: Vec<String> = rows.into_values().flatten().collect();
+        let rows: Vec<String> = rows.into_values().filter_map(|before| before.row).collect();
         (CATALOGUE.ty(ty), Found::Here(Arg::Ids(keys), Arg::Text(format!("[{}]", rows.join(",")))))
     };
     tables.into_iter().map(found).collect()
