@@ -71,7 +71,7 @@ impl Writer {
                 "UPDATE demand_bucket SET qty = qty + 10000 WHERE id IN (SELECT id FROM bench_bucket WHERE n IN ({}));",
                 keys.join(", ")
             );
-            if self.count % 10 == 0 {
+            if self.count.is_multiple_of(10) {
                 let product = of(self.count, 2_000);
                 text += &format!(
                     "UPDATE product SET name = substr('x' || name, 1, 40) WHERE id = \
