@@ -32,7 +32,7 @@ use super::{
 };
 use crate::error::{Error, Result};
 
-/// How long one statement of a read may take, on both databases.
+/// How long one statement of a read may take, on both databases, and how long one waits for those before it.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Prepared statements that one connection keeps before it starts anew.
@@ -108,7 +108,7 @@ impl Reader {
                 let timeout = Some(Duration::from_secs(10));
                 let pool = Pool::builder(manager)
                     .max_size(connections.max(1))
-                    .timeouts(Timeouts { wait: timeout, create: timeout, recycle: timeout })
+                    .timeouts(Timeouts { wait: Some(PATIENCE), create: timeout, recycle: timeout })
                     .runtime(deadpool_postgres::Runtime::Tokio1)
                     .build()
                     .map_err(|e| Error::internal(e.to_string()))?;

@@ -38,10 +38,10 @@ impl Pool {
     }
 
     pub async fn take(&self) -> Result<Session> {
-        let wait = tokio::time::timeout(Duration::from_secs(10), self.places.clone().acquire_owned());
+        let wait = tokio::time::timeout(super::PATIENCE, self.places.clone().acquire_owned());
         let place = match wait.await {
             Ok(Ok(place)) => place,
-            _ => return Err(Error::unavailable("no database connection became free within ten seconds")),
+            _ => return Err(Error::unavailable("no database connection became free in time")),
         };
         let connection = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = connection.ok_or_else(|| Error::internal("the connection pool is out of step"))?;
