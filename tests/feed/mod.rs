@@ -5,6 +5,7 @@ mod bus;
 mod crowds;
 mod cursors;
 mod faults;
+mod guards;
 mod kinds;
 mod lines;
 mod nodes;
@@ -20,7 +21,7 @@ use crate::{
     streams::client::Socket,
 };
 
-tests!(away, bus, crowds, cursors, faults, kinds, lines, nodes, rights, storm);
+tests!(away, bus, crowds, cursors, faults, guards, kinds, lines, nodes, rights, storm);
 
 pub const PLANNER: &str = "nordwind/planner";
 pub const AQUA: &str = "aqua-seals/partner_planner";
@@ -164,7 +165,7 @@ impl Follower {
 
     /// The next that is no checkpoint: its kind, the row as the test names it, and the changed fields.
     async fn told(&mut self) -> (String, Value, Vec<String>) {
-        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(8);
+        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
         loop {
             let event = tokio::time::timeout_at(deadline, self.event()).await.expect("waited in vain for an event");
             if event["kind"] != "CHECKPOINT" {
