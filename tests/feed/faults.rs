@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use entente::access::connect::Dialect;
 use serde_json::json;
+use tokio::time::timeout;
 
 use super::{AQUA, CERAM, DEMAND, Follower, PLANNER, Topic, bucket};
 use crate::{
@@ -15,6 +16,7 @@ use crate::{
 tests! {
     changing:
         somebody_else_holds_the_database,
+        no_connection_is_free_while_one_catches_up,
         the_clock_goes_forward_and_back,
         a_token_ends_and_another_goes_on,
         a_hub_is_killed_within_a_snapshot,
@@ -151,6 +153,46 @@ async fn somebody_else_holds_the_database(hub: Hub) {
     assert_eq!(follower.told().await.0, "CHANGED");
     follower.agrees(&hub, AQUA).await;
     assert_eq!(follower.seen, ["CHANGED", "CHANGED"]);
+}
+
+const PRODUCTS: Topic = Topic {
+    field: "changes",
+    arguments: ", types: [PRODUCT]",
+    list: "products",
+    filter: "",
+    on: Some("Product"),
+    fields: "id name",
+};
+
+/// Whoever is not there yet waits for the database as those do who are.
+async fn no_connection_is_free_while_one_catches_up(hub: Hub) {
+    let hub = hub.with(|config| (config.streams.keep_alive, config.streams.buffer_bytes) = (3600, 100_000)).await;
+    let (mut reads, mut slow) =
+        (Follower::of(&hub, PLANNER, PRODUCTS).await, Follower::of(&hub, PLANNER, PRODUCTS).await);
+    let long = match hub.dialect() {
+        Dialect::Postgres => "repeat('x', 1000000)",
+        Dialect::Sqlite => "replace(hex(zeroblob(500000)), '0', 'x')",
+    };
+    // more than waits in any buffer, so that it has to be told from the log
+    for n in 0..40 {
+        let one = "(SELECT id FROM product ORDER BY sku LIMIT 1)";
+        hub.sql(&format!("UPDATE product SET name = '{n} ' || {long} WHERE id = {one}")).await;
+        reads.told().await;
+    }
+    let mut taken = Vec::new();
+    while let Ok(session) = timeout(Duration::from_secs(1), hub.app().gate.session(true)).await {
+        taken.push(session.unwrap());
+    }
+    // it takes what waits, and whoever asks for more has to give up after ten seconds
+    let reading = async {
+        loop {
+            slow.event().await;
+        }
+    };
+    assert!(timeout(Duration::from_secs(13), reading).await.is_err());
+    drop(taken);
+    slow.agrees(&hub, PLANNER).await;
+    assert!(!slow.seen.contains(&"GAP".to_owned()) && slow.copy == reads.copy, "{:?}", slow.seen);
 }
 
 async fn the_clock_goes_forward_and_back(hub: Hub) {

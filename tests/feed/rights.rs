@@ -1,6 +1,4 @@
-//! Rights move, and the stream follows within a second: by a write, by the clock, by new policies.
-
-use std::time::{Duration, Instant};
+//! Rights move, and the stream follows: by a write, by the clock, by new policies.
 
 use serde_json::json;
 
@@ -18,8 +16,6 @@ tests! {
         the_window_moves_while_nobody_is_connected,
         deliveries_are_in_the_access_log;
 }
-
-const SECOND: Duration = Duration::from_secs(1);
 
 const CUSTOMERS: Topic = Topic {
     field: "changes",
@@ -48,11 +44,9 @@ const CASES: Topic = Topic {
     fields: "id number subjectShared",
 };
 
-/// What is seen of a change comes soon after it; a build for tests takes seconds to compile a view anew.
-async fn follows(follower: &mut Follower, hub: &Hub, seat: &str, before: Instant) {
+/// What is seen of a change comes by itself.
+async fn follows(follower: &mut Follower, hub: &Hub, seat: &str) {
     follower.told().await;
-    let took = before.elapsed();
-    assert!(took < SECOND * 10, "{seat}: {took:?}");
     follower.agrees(hub, seat).await;
 }
 
@@ -73,12 +67,10 @@ async fn an_agreement_ends_by_a_write(hub: Hub) {
     let mut other = Follower::of(&hub, CERAM, DEMAND).await;
     let rows = follower.copy.len();
     let aqua = "grantee_id = (SELECT id FROM organisation WHERE slug = 'aqua-seals')";
-    let before = Instant::now();
     hub.sql(&format!("UPDATE sharing_agreement SET status = 'ended' WHERE {aqua}")).await;
     for _ in 0..rows {
         assert_eq!(follower.told().await.0, "LEFT");
     }
-    assert!(before.elapsed() < SECOND * 10, "{:?}", before.elapsed());
     assert!(follower.copy.is_empty());
     let (code, message) = follower.refused().await;
     assert_eq!(code, "GRAPHQL_VALIDATION_FAILED", "{message}");
@@ -94,9 +86,8 @@ async fn an_agreement_ends_by_the_clock(hub: Hub) {
     let mut follower = Follower::of(&hub, AQUA, CASES).await;
     hub.set_clock("2026-12-31T23:59:59.999999Z");
     assert!(!follower.copy.is_empty());
-    let before = Instant::now();
     hub.set_clock("2027-01-01T00:00:00Z");
-    follows(&mut follower, &hub, AQUA, before).await;
+    follows(&mut follower, &hub, AQUA).await;
     assert!(follower.seen.contains(&"LEFT".to_owned()), "{:?}", follower.seen);
 }
 
@@ -104,9 +95,8 @@ async fn an_agreement_ends_by_the_clock(hub: Hub) {
 async fn an_embargo_passes(hub: Hub) {
     hub.set_clock("2026-09-01T08:59:59Z");
     let mut follower = Follower::of(&hub, BERGMANN, PRODUCTS).await;
-    let before = Instant::now();
     hub.set_clock("2026-09-01T09:00:00Z");
-    follows(&mut follower, &hub, BERGMANN, before).await;
+    follows(&mut follower, &hub, BERGMANN).await;
     assert_eq!(follower.seen.iter().filter(|kind| *kind == "ENTERED").count(), 3);
 }
 
@@ -114,9 +104,8 @@ async fn an_embargo_passes(hub: Hub) {
 async fn a_customer_is_put_under_nda(hub: Hub) {
     let mut follower = Follower::of(&hub, BERGMANN, CUSTOMERS).await;
     let name = follower.copy.values().next().unwrap()["name"].as_str().unwrap().to_owned();
-    let before = Instant::now();
     hub.sql(&format!("UPDATE customer SET nda_level = 2 WHERE name = '{name}'")).await;
-    follows(&mut follower, &hub, BERGMANN, before).await;
+    follows(&mut follower, &hub, BERGMANN).await;
 }
 
 async fn other_policies_are_taken(hub: Hub) {
@@ -131,9 +120,8 @@ async fn other_policies_are_taken(hub: Hub) {
         text.replace("duration(\"-183d\")", "duration(\"-8d\")").replace("duration(\"546d\")", "duration(\"100d\")"),
     )
     .unwrap();
-    let before = Instant::now();
     hub.app().gate.reload_policies().unwrap();
-    follows(&mut follower, &hub, AQUA, before).await;
+    follows(&mut follower, &hub, AQUA).await;
     assert!(!follower.copy.is_empty() && follower.seen.iter().all(|kind| kind == "LEFT") && !follower.seen.is_empty());
 }
 

@@ -95,7 +95,7 @@ static DEADLINE: LazyLock<Duration> = LazyLock::new(|| {
     Duration::from_secs(given.unwrap_or(600))
 });
 /// For a single wait, on a machine that has much else to do.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// SQLite reads block their thread, so there must be others.
 static RUNTIME: LazyLock<Runtime> =

@@ -317,7 +317,10 @@ impl<'g> Reading<'g> {
     }
 
     async fn query(&mut self, statement: &Statement, binding: &Binding<'_>, last: bool) -> Result<Rows> {
-        let rows = self.session.query(statement.sql(), &statement.arguments(binding), statement.pace(), last).await?;
+        let rows = {
+            let arguments = statement.arguments(binding);
+            self.session.noted(statement.sql(), &arguments, statement.noted(), statement.pace(), last).await?
+        };
         match statement.release() {
             None => Ok(rows),
             Some(how) => guard::release(self.db, how, rows).await,

@@ -11,6 +11,7 @@ pub mod guard;
 mod guess;
 mod joint;
 pub mod key;
+pub mod lead;
 pub mod lens;
 pub mod load;
 pub mod log;

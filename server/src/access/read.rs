@@ -26,6 +26,7 @@ use rows::Sent;
 pub use rows::{Cell, Rows};
 
 use super::{
+    lead::Noted,
     log::Past,
     url::{DatabaseUrl, Dialect},
 };
@@ -166,7 +167,12 @@ pub struct PgSession {
 impl Session {
     /// With `last` nothing follows, so the transaction can end with the statement.
     pub async fn query(&mut self, sql: &str, args: &[Arg], pace: &Pace, last: bool) -> Result<Rows> {
-        let past = self.past.as_ref().and_then(|past| past.over(sql, args));
+        self.noted(sql, args, &Noted::default(), pace, last).await
+    }
+
+    /// The same of a statement of which it is known what it leads to.
+    pub async fn noted(&mut self, sql: &str, args: &[Arg], noted: &Noted, pace: &Pace, last: bool) -> Result<Rows> {
+        let past = self.past.as_ref().and_then(|past| past.over(sql, args, noted));
         let (sql, args) = past.as_ref().map_or((sql, args), |(sql, args)| (sql, args));
         match &mut self.on {
             On::Sqlite(session) => session.query(sql, args, pace),

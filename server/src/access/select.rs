@@ -22,6 +22,7 @@ use super::{
     connect::Dialect,
     guard::Release,
     guess::{is_late, is_narrow, reach},
+    lead::{Leads, Link, Noted},
     pred::{Pred, always, and, at_row, behind, conjuncts, given},
     read::{Arg, Pace},
     sql::{Bind, Reach, Sql, day},
@@ -44,6 +45,7 @@ pub struct Statement {
     binds: Vec<Bind>,
     pace: Pace,
     reads: BTreeSet<(TypeId, usize)>,
+    noted: Noted,
     /// What may be told of the rows, if not all of them.
     release: Option<Arc<Release>>,
 }
@@ -116,6 +118,7 @@ impl<'v> Select<'v> {
     fn new(view: &'v View, dialect: Dialect, ty: TypeId, reach: Reach, bulk: bool, known: Arc<Pred>) -> (Self, RowRef) {
         let mut sql = Sql::new(dialect);
         let alias = sql.alias();
+        sql.noted.root(&alias, ty);
         let mut select = Select {
             view,
             sql,
@@ -228,6 +231,7 @@ impl<'v> Select<'v> {
         }
         let (ty, alias) = self.source(row);
         let guard = self.sql.alias();
+        self.sql.noted.row(&alias, Link::Same, &guard, ty);
         let condition = self.condition(ty, &alias, p, Reach::One);
         let table = CATALOGUE.ty(ty).table;
         let _ = write!(self.joins, " LEFT JOIN \"{table}\" {guard} ON {guard}.\"id\" = {alias}.\"id\" AND {condition}");
@@ -248,6 +252,8 @@ impl<'v> Select<'v> {
         let known = behind(&and([source.known.clone(), access]), field);
         let key = self.read(from, field);
         let target = self.sql.alias();
+        let (_, alias) = self.source(from);
+        self.sql.noted.row(&alias, Link::To(field), &target, to);
         let reach = if self.bulk { Reach::Many } else { Reach::One };
         let filter = self.view.of(to).row.clone();
         let table = CATALOGUE.ty(to).table;
@@ -327,7 +333,8 @@ impl<'v> Select<'v> {
     fn statement(self, text: &str) -> Statement {
         let sql = self.sql.assemble(text);
         tracing::debug!(sql, "statement");
-        Statement { sql, binds: self.sql.binds, pace: Pace::default(), reads: self.reads, release: None }
+        let Sql { binds, noted, .. } = self.sql;
+        Statement { sql, binds, pace: Pace::default(), reads: self.reads, noted, release: None }
     }
 }
 
@@ -340,7 +347,8 @@ impl Statement {
     /// What no view stands behind: for the eyes of the gate and of the operator's tools only.
     pub(in crate::access) fn written(sql: Sql) -> Self {
         let text = sql.assemble(&sql.text);
-        Statement { sql: text, binds: sql.binds, pace: Pace::default(), reads: BTreeSet::new(), release: None }
+        let Sql { binds, noted, .. } = sql;
+        Statement { sql: text, binds, pace: Pace::default(), reads: BTreeSet::new(), noted, release: None }
     }
 
     /// Slots from `base` on were given out before it was known where they begin.
@@ -362,6 +370,15 @@ impl Statement {
     /// aggregated, or followed.
     pub fn reads(&self) -> &BTreeSet<(TypeId, usize)> {
         &self.reads
+    }
+
+    pub(super) fn noted(&self) -> &Noted {
+        &self.noted
+    }
+
+    /// What its rows depend on beside themselves.
+    pub fn leads(&self) -> Leads {
+        Leads::of(&self.noted, &self.sql)
     }
 
     /// How its rows are told, if not as they are.

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::{
     connect::Dialect,
     guess::effort,
+    lead::{Link, Noted},
     pred::{Op, Pred, Term, Val},
     treat::Treatment,
     view::FieldView,
@@ -107,6 +108,8 @@ pub struct Sql {
     rows: usize,
     /// Sub-selects of memberships; the text holds their tokens.
     sets: Vec<String>,
+    /// What else is read than the rows that are asked for.
+    pub noted: Noted,
 }
 
 /// The forms of a condition on a referenced row, equal in meaning. PostgreSQL sees through `EXISTS` and finds
@@ -144,6 +147,7 @@ impl Sql {
             alternative: false,
             rows: 0,
             sets: Vec::new(),
+            noted: Noted::default(),
         }
     }
 
@@ -302,6 +306,7 @@ impl Sql {
         let field = &ty.fields[step];
         let Some(to) = field.to else { return self.add("1 = 0") };
         let (to, row) = (CATALOGUE.ty(to), self.alias());
+        self.noted.row(alias, Link::To(step), &row, to.id);
         let key = format!("{alias}.\"{}\"", field.column);
         let form = match (self.dialect, self.reach, self.alternative) {
             (Dialect::Sqlite, Reach::Many, _) => Form::Set,
@@ -327,10 +332,11 @@ impl Sql {
         self.alternative = before;
     }
 
-    fn member(&mut self, ty: &Type, alias: &str, term: &Term, name: &str, holder: &Term) {
+    fn member(&mut self, ty: &Type, alias: &str, term: &Term, name: &'static str, holder: &Term) {
         if CATALOGUE.membership(name).is_none() {
             return self.add("1 = 0");
         }
+        self.noted.member(alias, term, name, holder);
         self.term(ty, alias, term);
         let before = std::mem::take(&mut self.text);
         self.members(name, |sql| sql.term(ty, alias, holder));
@@ -512,6 +518,7 @@ impl Sql {
             (1, _) | (_, None) => self.column(alias, field.column),
             (_, Some(to)) => {
                 let (to, row) = (CATALOGUE.ty(to), self.alias());
+                self.noted.row(alias, Link::To(path[0]), &row, to.id);
                 self.push("(SELECT ");
                 self.far(to, &row, &path[1..], cut);
                 let _ = write!(self.text, " FROM \"{}\" {row} WHERE {row}.\"id\" = ", to.table);
@@ -584,6 +591,7 @@ impl Sql {
 
     /// The rows that say what is needed in so many days.
     pub fn demanded(&mut self, demand: &Demand, days: u32, column: impl Fn(&mut Self, &str)) {
+        self.noted.whole(demand.from);
         let until = Bind::Today { offset: i64::from(days) * DAY, ceil: false };
         self.filled(demand.from, |sql, name| match name {
             "product" => column(sql, demand.product),

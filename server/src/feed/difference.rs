@@ -14,7 +14,7 @@ use super::{
     copy::{Copy, Place, State},
 };
 use crate::{
-    access::log::Position,
+    access::{lead::MOST, log::Position},
     app::App,
     audit::Delivered,
     catalogue::TypeId,
@@ -107,38 +107,77 @@ impl Desk {
             let own: BTreeSet<Place> =
                 transaction.iter().filter(|row| follows(row.ty)).map(|row| (row.ty, row.key)).collect();
             let moves = |track: &Track| transaction.iter().any(|row| track.decided_by(row.ty));
-            if watch.tracks.iter().any(moves) || own.len() > PAGE {
-                if rows.is_empty() {
-                    let goal = if position == goal.position { goal.clone() } else { goal.behind(position) };
-                    return self.walk(app, Some(from), &goal, behind, Cause::Transaction(at)).await;
-                }
-                end = before;
-                break;
-            }
+            let moves = watch.tracks.iter().any(moves);
             let shows =
                 |track: &Track| transaction.iter().any(|row| row.ty != track.ty && track.reads.contains(&row.ty));
             let again = own.iter().any(|place| rows.contains_key(place)) || rows.len() + own.len() > PAGE;
-            if again || !rows.is_empty() && watch.tracks.iter().any(shows) {
+            if !rows.is_empty() && (again || moves || watch.tracks.iter().any(shows)) {
                 end = before;
                 break;
             }
-            rows.extend(own.into_iter().map(|place| (place, Touch { before, position, at })));
+            let Some(more) = self.affected(app, goal, (before, position), own, moves).await? else {
+                // one look at all rows serves all transactions that were read, and from far away all that there are; who
+                // is half way keeps to its goal
+                let all = behind.is_some() || app.gate.is_far(before).await?;
+                let end = if all { goal.position } else { found.until.0.min(goal.position) };
+                let goal = if end == goal.position { goal.clone() } else { goal.behind(end) };
+                return self.walk(app, Some(&from.behind(before)), &goal, behind, Cause::Transaction(at)).await;
+            };
+            rows.extend(more.into_iter().map(|place| (place, Touch { before, position, at })));
             before = position;
+            if rows.len() >= PAGE {
+                end = before;
+                break;
+            }
         }
         let last = if end == goal.position { goal.clone() } else { goal.behind(end) };
         self.touched(app, from, &last, rows, behind).await
     }
 
-    /// The rows that were touched between two states, each once.
+    /// The rows that a transaction touched, and those that its changes of others may show otherwise; `None`: it may be
+    /// any row, or too many.
+    async fn affected(
+        &self,
+        app: &App,
+        goal: &State,
+        between: (i64, i64),
+        mut rows: BTreeSet<Place>,
+        moves: bool,
+    ) -> Result<Option<BTreeSet<Place>>> {
+        let Some(watch) = goal.lens.watch.as_ref().filter(|_| rows.len() <= MOST) else { return Ok(None) };
+        if moves {
+            let changes = app.gate.changes(Position(between.0), 1).await?.list;
+            for track in &watch.tracks {
+                let keys = track.affected(&self.look(app, goal), between, &changes).await?;
+                let Some(keys) = keys else { return Ok(None) };
+                rows.extend(keys.into_iter().map(|key| (track.ty, key)));
+            }
+        }
+        Ok(Some(rows))
+    }
+
+    /// The rows that were touched between two states, each once; of many the next ones.
     async fn touched(
         &self,
         app: &App,
         from: &State,
         last: &State,
-        rows: BTreeMap<Place, Touch>,
+        mut rows: BTreeMap<Place, Touch>,
         behind: Option<Place>,
     ) -> Result<Page> {
-        let done = Page { steps: Vec::new(), copy: Copy::at(last.clone()) };
+        rows.retain(|place, _| behind.is_none_or(|behind| *place > behind));
+        // more than a page are those of one transaction
+        let end = if rows.len() > PAGE {
+            rows.iter().nth(PAGE - 1).map(|(place, touch)| (*place, touch.before))
+        } else {
+            None
+        };
+        rows.retain(|place, _| end.is_none_or(|(end, _)| *place <= end));
+        let copy = match end {
+            Some((end, before)) => Copy { ahead: Some((last.clone(), end)), rest: Some(from.behind(before)) },
+            None => Copy::at(last.clone()),
+        };
+        let done = Page { steps: Vec::new(), copy };
         let Some(watch) = last.lens.watch.as_ref().filter(|_| !rows.is_empty()) else { return Ok(done) };
         let mut found: Vec<(i64, Place, Difference)> = Vec::new();
         for (i, track) in watch.tracks.iter().enumerate() {
@@ -153,12 +192,11 @@ impl Desk {
                 found.push((rows[&place].position, place, difference));
             }
         }
-        found.retain(|(_, place, _)| behind.is_none_or(|behind| *place > behind));
         found.sort_by_key(|(position, place, _)| (*position, *place));
         let mut told = Vec::new();
         for (i, (position, place, difference)) in found.iter().enumerate() {
             let Touch { before, at, .. } = rows[place];
-            let ends = found.get(i + 1).is_none_or(|(next, ..)| next != position);
+            let ends = end.is_none() && found.get(i + 1).is_none_or(|(next, ..)| next != position);
             let state = if *position == last.position { last.clone() } else { last.behind(*position) };
             let after = match ends {
                 true => Copy::at(state),
@@ -200,17 +238,25 @@ impl Desk {
         };
         let key = if ty == start.0 { start.1 } else { Uuid::nil() };
         let tracks = (from.and_then(|from| here(from, ty)), here(goal, ty));
+        // far back rows are found by their keys alone
+        let keys = match from {
+            Some(from) if app.gate.is_far(from.position).await? => Some(app.gate.keys(ty, key, PAGE).await?),
+            _ => None,
+        };
         let old = match (from, tracks.0) {
-            (Some(from), Some(track)) => self.next(app, from, track, key).await?,
+            (Some(from), Some(track)) => self.next(app, from, track, key, keys.as_deref()).await?,
             _ => Shown::none(),
         };
         let new = match tracks.1 {
-            Some(track) => self.next(app, goal, track, key).await?,
+            Some(track) => self.next(app, goal, track, key, keys.as_deref()).await?,
             None => Shown::none(),
         };
         // beyond the last row of a full page the other one's rows cannot be judged yet
         let full = [&old, &new].into_iter().filter(|shown| shown.len() >= PAGE).map(|shown| shown.key(shown.len() - 1));
-        let end = full.min();
+        let end = match &keys {
+            Some(keys) => keys.get(PAGE - 1).copied(),
+            None => full.min(),
+        };
         let upto = end.unwrap_or(Uuid::max());
         let after = |place| Copy { ahead: Some((goal.clone(), place)), rest: from.cloned() };
         let copy = match (end, left.next()) {
@@ -239,7 +285,10 @@ impl Desk {
         Ok(Page { steps, copy })
     }
 
-    async fn next(&self, app: &App, state: &State, track: usize, behind: Uuid) -> Result<Shown> {
+    async fn next(&self, app: &App, state: &State, track: usize, behind: Uuid, keys: Option<&[Uuid]>) -> Result<Shown> {
+        if let Some(keys) = keys {
+            return self.some(app, state, track, keys.to_vec()).await;
+        }
         let Some(watch) = &state.lens.watch else { return Ok(Shown::none()) };
         let mut past = app.gate.past(state.position).await?;
         let shown = watch.page(&self.question, &self.look(app, state), &mut past, track, behind).await?;

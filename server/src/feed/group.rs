@@ -36,6 +36,9 @@ const TICK: Duration = Duration::from_millis(100);
 const CHECKPOINT: Duration = Duration::from_secs(10);
 /// A clock that is behind by less than this, in microseconds, is taken to stand still.
 const CLOCKS_DIFFER: i64 = 5_000_000;
+/// How long a member that catches up waits for a database that is away, at first and at most.
+const PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How often a member that catches up may find the group ahead before the group waits for it.
 const ROUNDS: usize = 3;
 
@@ -406,23 +409,37 @@ impl Group {
 
     // ---- one that is not there yet
 
-    /// Brings a member to where the group is.
+    /// Brings a member to where the group is. Whoever is there waits while the database is away; so does who is not.
     pub async fn join(self: Arc<Self>, app: Weak<App>, mut member: Member, begin: Begin) {
-        match self.approach(&app, &mut member, begin).await {
-            Ok(mut live) => live.members.push(member),
-            Err(Stop::Gone) => {}
-            Err(Stop::Failed(error)) => member.end(&Arc::new(error)),
+        let (mut begin, mut copy, mut pause) = (Some(begin), Copy::empty(), PAUSE);
+        loop {
+            let error = match self.approach(&app, &mut member, &mut begin, &mut copy).await {
+                Ok(mut live) => return live.members.push(member),
+                Err(Stop::Gone) => return,
+                Err(Stop::Failed(error)) => error,
+            };
+            if !matches!(error, Error::Unavailable(_)) {
+                return member.end(&Arc::new(error));
+            }
+            tracing::warn!("a subscriber waits: {error}");
+            time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            if member.is_gone() {
+                return;
+            }
         }
     }
 
-    /// Until the member holds what the group's members do; the group stands still from there on.
+    /// Until the member holds what the group's members do; the group stands still from there on. What it holds by then, and
+    /// where it begins if it holds nothing yet, outlives a failure.
     async fn approach<'a>(
         self: &'a Arc<Self>,
         app: &Weak<App>,
         member: &mut Member,
-        begin: Begin,
+        begin: &mut Option<Begin>,
+        copy: &mut Copy,
     ) -> std::result::Result<MutexGuard<'a, Live>, Stop> {
-        let (mut begin, mut copy, mut missed) = (Some(begin), Copy::empty(), 0);
+        let mut missed = 0;
         loop {
             let app = app.upgrade().ok_or(Stop::Gone)?;
             let mut live = self.live.lock().await;
@@ -431,26 +448,26 @@ impl Group {
             let target = target.ok_or_else(|| Stop::Failed(no_longer()))?;
             let edge = live.edge;
             let mut lost = None;
-            match begin.take() {
+            match &*begin {
                 None | Some(Begin::Snapshot) => {}
-                Some(Begin::Now) => copy = Copy::at(target.clone()),
-                Some(Begin::At(held)) => copy = held,
+                Some(Begin::Now) => *copy = Copy::at(target.clone()),
+                Some(Begin::At(held)) => *copy = held.clone(),
                 Some(Begin::After(mark)) if mark.positions().0 < app.gate.oldest().await?.0 => lost = Some(TOO_OLD),
-                Some(Begin::After(mark)) => match self.held(&app, &mark, &target.lens, &member.caller).await? {
-                    Some(held) => copy = held,
+                Some(Begin::After(mark)) => match self.held(&app, mark, &target.lens, &member.caller).await? {
+                    Some(held) => *copy = held,
                     None => lost = Some(OTHER_RIGHTS),
                 },
             }
-            let way = match (lost, self.goal(&app, &copy, &target).await?) {
+            let goal = self.goal(&app, copy, &target).await?;
+            *begin = None;
+            let way = match (lost, goal) {
                 (Some(reason), _) => Way::Lost(reason),
                 (None, None) => Way::Lost(OTHER_RIGHTS),
                 // who cannot come up with the group is waited for
-                (None, Some(goal)) if missed >= ROUNDS => {
-                    self.walk(&app, member, &mut copy, &goal, edge, false).await?
-                }
+                (None, Some(goal)) if missed >= ROUNDS => self.walk(&app, member, copy, &goal, edge, false).await?,
                 (None, Some(goal)) => {
                     drop(live);
-                    let way = self.walk(&app, member, &mut copy, &goal, edge, true).await?;
+                    let way = self.walk(&app, member, copy, &goal, edge, true).await?;
                     live = self.live.lock().await;
                     way
                 }
@@ -459,7 +476,7 @@ impl Group {
                 Way::Reached => {
                     let there = live.state();
                     let met = there.is_some_and(|state| state.is_like(&target) && state.position == target.position);
-                    copy = Copy::at(target.clone());
+                    *copy = Copy::at(target.clone());
                     if met {
                         let step = self.desk.checkpoint(&target, app.clock.now())?;
                         match member.send(&app, &target.lens, &step) {
@@ -481,7 +498,7 @@ impl Group {
                 }
                 Way::Lost(reason) => {
                     drop(live);
-                    copy = Copy::empty();
+                    *copy = Copy::empty();
                     let gap = self.desk.gap(&target, reason, app.clock.now())?;
                     while member.send(&app, &target.lens, &gap) != Sent::Taken {
                         drain(member).await?;

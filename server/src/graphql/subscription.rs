@@ -29,6 +29,8 @@ use crate::{
     access::{
         Caller, Gate, Reading, View,
         connect::Dialect,
+        lead::Leads,
+        log::Change,
         read::{Arg, Cell, Rows},
         select::{Binding, Select, Statement},
     },
@@ -82,8 +84,8 @@ pub struct Track {
     key: usize,
     /// The fields that can be seen, with their columns.
     fields: Vec<(usize, &'static str)>,
-    /// Types whose rows decide which other rows are shown, and how.
-    decides: BTreeSet<TypeId>,
+    /// What else decides which rows are shown, and how.
+    leads: Leads,
     /// All whose rows are read, for the node too.
     pub reads: BTreeSet<TypeId>,
     /// By place in the parts that show the node.
@@ -150,7 +152,17 @@ pub struct Look<'a> {
 impl Track {
     /// Whether a change of a row of this type may show other rows than before, or in another way.
     pub fn decided_by(&self, ty: TypeId) -> bool {
-        self.decides.contains(&ty)
+        self.leads.follow(ty)
+    }
+
+    /// The rows for which it may, of changes between two positions; `None`: all.
+    pub async fn affected(
+        &self,
+        look: &Look<'_>,
+        between: (i64, i64),
+        changes: &[Change],
+    ) -> Result<Option<BTreeSet<Uuid>>> {
+        self.leads.affected(look.gate, self.ty, between, (look.at, look.me), changes).await
     }
 }
 
@@ -388,12 +400,7 @@ fn track<'a>(
     let (Some(page), Some(some)) = (statements.pop(), statements.pop()) else {
         return Err(Error::internal("a track without statements"));
     };
-    let deciding = deciding(compiler, ty, filter)?;
-    let mut decides = tables(&deciding);
-    // its own rows decide about each other where they are read once more
-    if deciding.mentions(ty.table) < 2 {
-        decides.remove(&ty.id);
-    }
+    let leads = some.leads();
     let (mut found, mut cost) = (Vec::new(), 0usize);
     for inner in nodes {
         let step = compiler.reserve();
@@ -404,7 +411,7 @@ fn track<'a>(
         compiler.fill(step, Step { statement: select.page(PAGE), parent: None, version: None });
         found.push((step, object));
     }
-    Ok((Track { ty: ty.id, some, page, key, fields, decides, reads: BTreeSet::new(), nodes: found }, cost))
+    Ok((Track { ty: ty.id, some, page, key, fields, leads, reads: BTreeSet::new(), nodes: found }, cost))
 }
 
 type Compared<'a> = (Select<'a>, crate::access::select::RowRef, Vec<(usize, &'static str)>);
@@ -442,21 +449,6 @@ fn compare<'a>(
         false => select.with_key(KEYS, true),
     }
     Ok((select, row, fields))
-}
-
-/// Reads whatever decides which rows are shown and how, and nothing else.
-fn deciding<'a>(compiler: &mut Compiler<'a>, ty: &'static Type, filter: Option<&Node>) -> Result<Statement> {
-    let view: &'a View = compiler.view;
-    let (mut select, row) = Select::all_rows(view, compiler.dialect, ty.id);
-    for i in (0..ty.fields.len()).filter(|i| view.sees(ty.id, *i)) {
-        select.column(row, i);
-    }
-    if let Some(filter) = filter {
-        let condition = filter::compile(compiler, &mut select, row, ty, filter, "filter")?;
-        select.keep(condition);
-    }
-    select.order(&[], false);
-    Ok(select.page(1))
 }
 
 /// The fields that the filter tells something of.

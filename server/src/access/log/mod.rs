@@ -10,7 +10,7 @@ mod read;
 mod shared;
 mod wake;
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use entities::Instant;
 use tokio::sync::watch;
@@ -66,6 +66,14 @@ pub struct Change {
     pub at: Instant,
 }
 
+impl Change {
+    /// The fields that differ; `None`: the row came or went.
+    pub fn fields(&self) -> Option<BTreeSet<usize>> {
+        let (before, after) = (self.before.as_ref()?, self.after.as_ref()?);
+        Some((0..before.len()).filter(|field| before[*field] != after[*field]).collect())
+    }
+}
+
 /// Which row changed, without more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Touched {
@@ -102,6 +110,16 @@ impl Gate {
     /// The same without the rows.
     pub async fn touched(&self, after: Position, most: usize) -> Result<Changes<Touched>> {
         read::Log::open(&self.db).await?.touched(after, most).await
+    }
+
+    /// Whether so much has changed since that a look back is a look into the log.
+    pub async fn is_far(&self, position: impl Into<Position>) -> Result<bool> {
+        read::Log::open(&self.db).await?.far(position.into(), past::FEW).await
+    }
+
+    /// The next keys of a type in their order: of rows that are there, and of all that the log knows.
+    pub async fn keys(&self, ty: TypeId, behind: Uuid, most: usize) -> Result<Vec<Uuid>> {
+        read::Log::open(&self.db).await?.keys(ty, behind, most).await
     }
 
     /// A place to run statements over the rows as they stood behind a position.

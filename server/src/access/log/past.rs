@@ -1,6 +1,7 @@
 //! The rows as they stood behind a position. A clause in front of a statement stands in the place of each table that it
 //! reads and that has changed since: the rows that were not touched, and of the others what the first change found. So
-//! any statement can be asked of any state that the log reaches back to, and at the last position nothing is added.
+//! any statement can be asked of any state that the log reaches back to, and at the last position nothing is added. What a
+//! statement about few rows leads to is looked up key by key, so that it costs as little in a long log as in a short one.
 
 use std::{
     collections::{BTreeMap, btree_map::Entry},
@@ -12,11 +13,12 @@ use uuid::Uuid;
 
 use super::{
     Position,
-    read::{Log, Since},
+    read::{Before, Log, Since},
 };
 use crate::{
     access::{
         connect::{Db, Dialect},
+        lead::Noted,
         read::{Arg, Session},
     },
     catalogue::{CATALOGUE, Type, TypeId},
@@ -25,7 +27,9 @@ use crate::{
 
 /// So many changes are handed to the statement with their rows; more of them it looks up in the log, which costs a
 /// statement over few rows little, and one over whole tables much.
-const FEW: usize = 500;
+pub(super) const FEW: usize = 500;
+/// Rows of more bytes are not handed along, but looked up: each statement of whoever catches up would carry them all.
+const LONG: usize = 4_096;
 
 /// What stands in the place of tables.
 pub(in crate::access) struct Past {
@@ -45,7 +49,7 @@ impl Past {
     /// A session whose statements see the state behind the position.
     pub(in crate::access) async fn session(db: &Db, position: Position) -> Result<Session> {
         let (mut log, dialect) = (Log::open(db).await?, db.dialect());
-        let since = log.since(position, FEW).await?;
+        let since = log.since(position, FEW, LONG).await?;
         let tables = match since {
             Since::Nothing => Vec::new(),
             Since::Few(rows) => few(rows),
@@ -59,39 +63,33 @@ impl Past {
     }
 
     /// The statement over the state that was; `None`: it reads nothing that has changed.
-    pub(in crate::access) fn over(&self, sql: &str, arguments: &[Arg]) -> Option<(String, Vec<Arg>)> {
-        let words = words(sql);
-        let mut arguments = arguments.to_vec();
-        let mut position = None;
-        let mut out = String::new();
-        for (ty, found) in self.tables.iter().filter(|(ty, _)| words.contains(&ty.table)) {
-            out.push_str(if out.is_empty() { "WITH " } else { ", " });
-            let mut bind = |arg: &Arg| {
-                arguments.push(arg.clone());
-                arguments.len()
-            };
-            let _ = write!(out, "\"{}\" AS NOT MATERIALIZED (", ty.table);
-            match found {
-                Found::Here(keys, rows) => self.here(ty, bind(keys), bind(rows), &mut out),
-                Found::Log => {
-                    let at = *position.get_or_insert_with(|| bind(&Arg::Int(self.position.0)));
-                    let at = match self.dialect {
-                        Dialect::Postgres => format!("${at}::int8"),
-                        Dialect::Sqlite => format!("?{at}"),
-                    };
-                    self.logged(ty, &at, &mut out);
-                }
+    pub(in crate::access) fn over(&self, sql: &str, arguments: &[Arg], noted: &Noted) -> Option<(String, Vec<Arg>)> {
+        let found = |ty: TypeId| self.tables.iter().find(|(t, _)| t.id == ty).map(|(_, found)| found);
+        let mut bound = Bound { arguments: arguments.to_vec(), slots: BTreeMap::new() };
+        let (mut text, mut clauses) = (sql.to_owned(), Vec::new());
+        for row in noted.by_key(self.dialect, |ty| found(ty).is_some()) {
+            let Some(found) = found(row.ty) else { continue };
+            let ty = CATALOGUE.ty(row.ty);
+            text = renamed(&text, &format!("\"{}\" {}", ty.table, row.alias), &format!("{} {}", row.name, row.alias));
+            if !row.again {
+                let body = self.rows(ty, found, &mut bound, Some(&row.keys));
+                clauses.push(format!("{} AS MATERIALIZED ({body})", row.name));
             }
-            out.push(')');
         }
-        if out.is_empty() {
+        let words = words(&text);
+        for (ty, found) in self.tables.iter().filter(|(ty, _)| words.contains(&ty.table)) {
+            let body = self.rows(ty, found, &mut bound, None);
+            clauses.push(format!("\"{}\" AS NOT MATERIALIZED ({body})", ty.table));
+        }
+        if clauses.is_empty() {
             return None;
         }
-        match sql.strip_prefix("WITH ") {
-            Some(rest) => _ = write!(out, ", {rest}"),
-            None => _ = write!(out, " {sql}"),
-        }
-        Some((out, arguments))
+        let clauses = clauses.join(", ");
+        let text = match text.strip_prefix("WITH ") {
+            Some(rest) => format!("WITH {clauses}, {rest}"),
+            None => format!("WITH {clauses} {text}"),
+        };
+        Some((text, bound.arguments))
     }
 
     /// A statement over that state which is run elsewhere: the position is written into it.
@@ -107,21 +105,93 @@ impl Past {
         out + " " + sql
     }
 
-    fn here(&self, ty: &Type, keys: usize, rows: usize, out: &mut String) {
+    /// The rows of a table as they stood, or of them those with keys that a sub-select names.
+    fn rows(&self, ty: &Type, found: &Found, bound: &mut Bound, among: Option<&str>) -> String {
+        let mut out = String::new();
+        match (found, among) {
+            (Found::Here(keys, rows), _) => {
+                let (keys, rows) = (bound.slot((ty.table, "keys"), keys), bound.slot((ty.table, "rows"), rows));
+                self.here(ty, keys, rows, among, &mut out);
+            }
+            (Found::Log, among) => {
+                let at = bound.slot(("", "position"), &Arg::Int(self.position.0));
+                let at = match self.dialect {
+                    Dialect::Postgres => format!("${at}::int8"),
+                    Dialect::Sqlite => format!("?{at}"),
+                };
+                match among {
+                    Some(keys) => self.looked_up(ty, &at, keys, &mut out),
+                    None => self.logged(ty, &at, &mut out),
+                }
+            }
+        }
+        out
+    }
+
+    fn here(&self, ty: &Type, keys: usize, rows: usize, among: Option<&str>, out: &mut String) {
         let (table, now) = (ty.table, self.now(ty));
+        let among = |word: &str, id: &str| among.map(|keys| format!(" {word} {id} IN ({keys})")).unwrap_or_default();
         let _ = match self.dialect {
             Dialect::Postgres => write!(
                 out,
-                "{now} WHERE r.\"id\" NOT IN (SELECT unnest(${keys}::uuid[])) UNION ALL SELECT {} FROM \
-                 json_populate_recordset(NULL::public.\"{table}\", ${rows}::text::json) r",
-                plain(ty)
+                "{now} WHERE r.\"id\" NOT IN (SELECT unnest(${keys}::uuid[])){} UNION ALL SELECT {} FROM \
+                 json_populate_recordset(NULL::public.\"{table}\", ${rows}::text::json) r{}",
+                among("AND", "r.\"id\""),
+                plain(ty),
+                among("WHERE", "r.\"id\""),
             ),
             Dialect::Sqlite => write!(
                 out,
-                "{now} WHERE r.\"id\" NOT IN (SELECT value FROM rarray(?{keys})) UNION ALL SELECT -1 - j.key, {} FROM \
-                 json_each(?{rows}) j",
-                kept(ty, "j.value")
+                "{now} WHERE r.\"id\" NOT IN (SELECT value FROM rarray(?{keys})){} UNION ALL SELECT -1 - j.key, {} FROM \
+                 json_each(?{rows}) j{}",
+                among("AND", "r.\"id\""),
+                kept(ty, "j.value"),
+                among("WHERE", &kept_one(&ty.fields[0], "j.value")),
             ),
+        };
+    }
+
+    /// Key by key: the first change since, and where there is none the row as it is.
+    fn looked_up(&self, ty: &Type, at: &str, keys: &str, out: &mut String) {
+        let (table, now) = (ty.table, self.now(ty));
+        let _ = match self.dialect {
+            Dialect::Postgres => {
+                let first = |columns: &str, key: &str| {
+                    format!(
+                        "SELECT {columns} FROM change_event e JOIN change_commit c ON c.tx = e.tx WHERE \
+                         e.object_table = '{table}' AND e.object_id = {key} AND c.position > {at}"
+                    )
+                };
+                // asked for each row: no condition that could be turned into a join of all changes
+                write!(
+                    out,
+                    "{now} WHERE r.\"id\" IN ({keys}) AND ({} LIMIT 1) IS NULL UNION ALL SELECT {} FROM \
+                     (SELECT DISTINCT key FROM ({keys}) k) k CROSS JOIN LATERAL \
+                     ({} ORDER BY c.position, e.id LIMIT 1) e \
+                     CROSS JOIN LATERAL json_populate_record(NULL::public.\"{table}\", e.before_row) r \
+                     WHERE e.before_row IS NOT NULL",
+                    first("true", "r.\"id\""),
+                    plain(ty).replacen("r.\"id\"", "k.key", 1),
+                    first("e.before_row", "k.key"),
+                )
+            }
+            Dialect::Sqlite => {
+                let columns =
+                    kept(ty, "e.before_row").replacen(&kept_one(&ty.fields[0], "e.before_row"), "e.object_id", 1);
+                let since = |e: &str, key: &str| {
+                    format!(
+                        "FROM change_event {e} WHERE {e}.object_table = '{table}' AND {e}.object_id = {key} AND {e}.id > {at}"
+                    )
+                };
+                write!(
+                    out,
+                    "{now} WHERE r.\"id\" IN ({keys}) AND NOT EXISTS (SELECT 1 {}) UNION ALL SELECT -e.id, {columns} \
+                     FROM change_event e WHERE e.id IN (SELECT (SELECT min(f.id) {}) FROM ({keys}) k) \
+                     AND e.before_row IS NOT NULL",
+                    since("e", "r.\"id\""),
+                    since("f", "k.key"),
+                )
+            }
         };
     }
 
@@ -178,17 +248,47 @@ fn logged() -> impl Iterator<Item = &'static Type> {
     CATALOGUE.types.iter().filter(|ty| ty.table != "audit_event")
 }
 
+/// The arguments, with what clauses add to them.
+struct Bound {
+    arguments: Vec<Arg>,
+    slots: BTreeMap<(&'static str, &'static str), usize>,
+}
+
+impl Bound {
+    fn slot(&mut self, name: (&'static str, &'static str), value: &Arg) -> usize {
+        *self.slots.entry(name).or_insert_with(|| {
+            self.arguments.push(value.clone());
+            self.arguments.len()
+        })
+    }
+}
+
+/// Whole words only: `"customer" t1` is not the beginning of `"customer" t12`.
+fn renamed(text: &str, from: &str, to: &str) -> String {
+    let (mut out, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(at) = rest.find(from) {
+        let (before, after) = (&rest[..at], &rest[at + from.len()..]);
+        out.push_str(before);
+        out.push_str(if after.starts_with(|c: char| c.is_ascii_digit()) { from } else { to });
+        rest = after;
+    }
+    out + rest
+}
+
 /// Of each row what the first change found.
-fn few(changes: Vec<(TypeId, Uuid, Option<String>)>) -> Vec<(&'static Type, Found)> {
-    let mut tables: BTreeMap<TypeId, BTreeMap<Uuid, Option<String>>> = BTreeMap::new();
-    for (ty, key, before) in changes {
-        if let Entry::Vacant(first) = tables.entry(ty).or_default().entry(key) {
-            first.insert(before);
+fn few(changes: Vec<Before>) -> Vec<(&'static Type, Found)> {
+    let mut tables: BTreeMap<TypeId, BTreeMap<Uuid, Before>> = BTreeMap::new();
+    for change in changes {
+        if let Entry::Vacant(first) = tables.entry(change.ty).or_default().entry(change.key) {
+            first.insert(change);
         }
     }
-    let found = |(ty, rows): (TypeId, BTreeMap<Uuid, Option<String>>)| {
+    let found = |(ty, rows): (TypeId, BTreeMap<Uuid, Before>)| {
+        if rows.values().any(|before| before.is_long) {
+            return (CATALOGUE.ty(ty), Found::Log);
+        }
         let keys = rows.keys().copied().collect();
-        let rows: Vec<String> = rows.into_values().flatten().collect();
+        let rows: Vec<String> = rows.into_values().filter_map(|before| before.row).collect();
         (CATALOGUE.ty(ty), Found::Here(Arg::Ids(keys), Arg::Text(format!("[{}]", rows.join(",")))))
     };
     tables.into_iter().map(found).collect()
@@ -231,9 +331,13 @@ mod tests {
     #[test]
     fn only_what_is_read_is_stood_in_for() {
         let here = || Found::Here(Arg::Ids(Vec::new()), Arg::Text("[]".into()));
-        assert!(past(Dialect::Sqlite, here()).over("SELECT 1 FROM \"customer\" t1", &[]).is_none());
+        assert!(past(Dialect::Sqlite, here()).over("SELECT 1 FROM \"customer\" t1", &[], &Noted::default()).is_none());
         let (sql, arguments) = past(Dialect::Postgres, here())
-            .over("WITH m0 AS MATERIALIZED (SELECT customer_id FROM customer_team) SELECT $1", &[Arg::Int(1)])
+            .over(
+                "WITH m0 AS MATERIALIZED (SELECT customer_id FROM customer_team) SELECT $1",
+                &[Arg::Int(1)],
+                &Noted::default(),
+            )
             .expect("it reads the table");
         assert!(
             sql.starts_with("WITH \"customer_team\" AS NOT MATERIALIZED (SELECT ") && sql.contains("), m0 AS MAT"),
@@ -241,7 +345,7 @@ mod tests {
         );
         assert!(sql.contains("$2::uuid[]") && sql.contains("$3::text::json") && arguments.len() == 3, "{sql}");
         let (sql, arguments) = past(Dialect::Sqlite, Found::Log)
-            .over("SELECT 1 FROM \"customer_team\" t1", &[])
+            .over("SELECT 1 FROM \"customer_team\" t1", &[], &Noted::default())
             .expect("it reads the table");
         assert!(sql.contains("e.id > ?1") && arguments == [Arg::Int(7)], "{sql}");
     }

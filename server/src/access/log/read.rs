@@ -25,8 +25,27 @@ pub(super) struct Log {
 /// What was changed since.
 pub(super) enum Since {
     Nothing,
-    Few(Vec<(TypeId, Uuid, Option<String>)>),
+    /// In order.
+    Few(Vec<Before>),
     Many,
+}
+
+/// A changed row, and what it was before.
+pub(super) struct Before {
+    pub ty: TypeId,
+    pub key: Uuid,
+    pub row: Option<String>,
+    /// There is a row, but it is too long to be handed along.
+    pub is_long: bool,
+}
+
+/// How much is read of an event.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    Key,
+    /// With the row before, unless it takes more bytes than this.
+    Before(usize),
+    Whole,
 }
 
 /// Columns of what is read, in this order; the last ones only where whole changes are wanted.
@@ -36,6 +55,7 @@ const TABLE: usize = 2;
 const KEY: usize = 3;
 const AT: usize = 4;
 const OP: usize = 5;
+const LONG: usize = 5;
 const BEFORE: usize = 6;
 const AFTER: usize = 7;
 const ACTOR: usize = 8;
@@ -57,7 +77,8 @@ impl Log {
     }
 
     pub(super) async fn changes(mut self, after: Position, most: usize) -> Result<Changes<Change>> {
-        let (until, rows) = self.whole(after, most, true).await?;
+        let (until, rows) = self.whole(after, most, Extent::Whole).await?;
+        self.session.finish().await?;
         let change = |(row, position): (usize, Position)| {
             let Some(ty) = type_of(&rows, row) else { return Ok(None) };
             let image = |column| match rows.cell(row, column) {
@@ -86,7 +107,8 @@ impl Log {
     }
 
     pub(super) async fn touched(mut self, after: Position, most: usize) -> Result<Changes<Touched>> {
-        let (until, rows) = self.whole(after, most, false).await?;
+        let (until, rows) = self.whole(after, most, Extent::Key).await?;
+        self.session.finish().await?;
         let touched = |(row, position): (usize, Position)| match type_of(&rows, row) {
             Some(ty) => key(&rows, row).map(|key| Some(Touched { position, ty, key, at: at(&rows, row) })),
             None => Ok(None),
@@ -96,24 +118,50 @@ impl Log {
         Ok(Changes { until: until.0, list })
     }
 
-    /// What was changed behind a position, in order: type, key, and the row before.
-    pub(super) async fn since(&mut self, position: Position, few: usize) -> Result<Since> {
+    /// What was changed behind a position: at most `few` changes, each of at most `long` bytes.
+    pub(super) async fn since(&mut self, position: Position, few: usize, long: usize) -> Result<Since> {
         let head = self.bounds(position).await?;
         if position >= head {
             return if position == head { Ok(Since::Nothing) } else { Err(ahead(position, head)) };
         }
-        let rows = self.events(position, few + 1, true).await?;
+        // a position has at least one change
+        if head.0 - position.0 > few as i64 {
+            return Ok(Since::Many);
+        }
+        let rows = self.events(position, few + 1, Extent::Before(long)).await?;
         if rows.len() > few {
             return Ok(Since::Many);
         }
         let change = |row: usize| {
-            let before = match rows.cell(row, BEFORE) {
+            let text = match rows.cell(row, BEFORE) {
                 Cell::Text(text) => Some(text.to_owned()),
                 _ => None,
             };
-            type_of(&rows, row).map(|ty| Ok((ty, key(&rows, row)?, before)))
+            let is_long = rows.int(row, LONG) == Some(1);
+            type_of(&rows, row).map(|ty| Ok(Before { ty, key: key(&rows, row)?, row: text, is_long }))
         };
         Ok(Since::Few((0..rows.len()).filter_map(change).collect::<Result<_>>()?))
+    }
+
+    pub(super) async fn far(mut self, position: Position, few: usize) -> Result<bool> {
+        let head = self.bounds(position).await?;
+        let far = head.0 - position.0 > few as i64
+            || position < head && self.events(position, few + 1, Extent::Key).await?.len() > few;
+        self.session.finish().await?;
+        Ok(far)
+    }
+
+    pub(super) async fn keys(mut self, ty: TypeId, behind: Uuid, most: usize) -> Result<Vec<Uuid>> {
+        let table = CATALOGUE.ty(ty).table;
+        let behind_it = if self.dialect == Dialect::Postgres { "$1::uuid" } else { "?1" };
+        let sql = format!(
+            "SELECT k.id FROM (SELECT * FROM (SELECT r.id FROM \"{table}\" r WHERE r.id > {behind_it} ORDER BY r.id \
+             LIMIT {most}) a UNION SELECT * FROM (SELECT DISTINCT e.object_id FROM change_event e WHERE \
+             e.object_table = '{table}' AND e.object_id > {behind_it} ORDER BY e.object_id LIMIT {most}) b) k \
+             ORDER BY k.id LIMIT {most}"
+        );
+        let rows = self.ask(&sql, &[Arg::Id(behind)], true).await?;
+        Ok((0..rows.len()).filter_map(|row| rows.id(row, 0)).collect())
     }
 
     pub(super) fn into_session(self) -> Session {
@@ -132,10 +180,10 @@ impl Log {
     }
 
     /// The rows of whole transactions: up to which position, and how many of the rows given are theirs.
-    async fn whole(&mut self, after: Position, most: usize, images: bool) -> Result<((Position, usize), Rows)> {
+    async fn whole(&mut self, after: Position, most: usize, extent: Extent) -> Result<((Position, usize), Rows)> {
         let head = self.bounds(after).await?;
         let most = most.max(1);
-        let rows = self.events(after, most + 1, images).await?;
+        let rows = self.events(after, most + 1, extent).await?;
         if rows.len() <= most {
             let all = rows.len();
             return Ok(((head.max(after), all), rows));
@@ -146,30 +194,30 @@ impl Log {
         if kept > 0 {
             return Ok(((position(self.dialect, &rows, kept - 1), kept), rows));
         }
-        let rows = self.transaction(&rows, images).await?;
+        let rows = self.transaction(&rows, extent).await?;
         let all = rows.len();
         let until = if all == 0 { after } else { position(self.dialect, &rows, all - 1) };
         Ok(((until, all), rows))
     }
 
-    async fn events(&mut self, after: Position, limit: usize, images: bool) -> Result<Rows> {
+    async fn events(&mut self, after: Position, limit: usize, extent: Extent) -> Result<Rows> {
         let sql = match self.dialect {
             Dialect::Postgres => format!(
                 "SELECT {} FROM (SELECT * FROM change_commit WHERE position > $1 ORDER BY position LIMIT {limit}) c \
                  JOIN change_event e ON e.tx = c.tx AND e.segment = c.segment ORDER BY c.position, e.id LIMIT {limit}",
-                columns(self.dialect, images)
+                columns(self.dialect, extent)
             ),
             Dialect::Sqlite => format!(
                 "SELECT {} FROM change_event e WHERE e.id > ?1 ORDER BY e.id LIMIT {limit}",
-                columns(self.dialect, images)
+                columns(self.dialect, extent)
             ),
         };
         self.ask(&sql, &[Arg::Int(after.0)], false).await
     }
 
     /// All of the transaction that these rows begin.
-    async fn transaction(&mut self, begun: &Rows, images: bool) -> Result<Rows> {
-        let columns = columns(self.dialect, images);
+    async fn transaction(&mut self, begun: &Rows, extent: Extent) -> Result<Rows> {
+        let columns = columns(self.dialect, extent);
         let (sql, arguments) = match (self.dialect, begun.int(0, TX)) {
             (Dialect::Postgres, position) => (
                 format!(
@@ -210,17 +258,23 @@ pub(super) const fn head(dialect: Dialect) -> &'static str {
     }
 }
 
-fn columns(dialect: Dialect, images: bool) -> String {
-    let (tx, of) = match dialect {
-        Dialect::Postgres => ("c.position", "c"),
-        Dialect::Sqlite => ("e.tx", "e"),
+fn columns(dialect: Dialect, extent: Extent) -> String {
+    // as it is stored: what has to be unpacked to be measured is long
+    let (tx, of, length) = match dialect {
+        Dialect::Postgres => ("c.position", "c", "pg_column_size(e.before_row)"),
+        Dialect::Sqlite => ("e.tx", "e", "octet_length(e.before_row)"),
     };
-    let mut columns = format!("{tx}, e.id, e.object_table, e.object_id, {of}.at");
-    if images {
-        columns += ", e.op, CAST(e.before_row AS text), CAST(e.after_row AS text)";
-        columns += &format!(", {of}.actor, {of}.organisation");
+    let key = format!("{tx}, e.id, e.object_table, e.object_id, {of}.at");
+    match extent {
+        Extent::Key => key,
+        Extent::Before(most) => format!(
+            "{key}, CAST(CASE WHEN {length} > {most} THEN 1 ELSE 0 END AS bigint), \
+             CASE WHEN {length} <= {most} THEN CAST(e.before_row AS text) END"
+        ),
+        Extent::Whole => {
+            format!("{key}, e.op, CAST(e.before_row AS text), CAST(e.after_row AS text), {of}.actor, {of}.organisation")
+        }
     }
-    columns
 }
 
 /// The position of the transaction that ends with this row.

@@ -48,11 +48,17 @@ impl Gate {
         Ok(stand)
     }
 
-    /// As [`Gate::touched`]: at least up to a position, or as much of it as is read at once.
+    /// As [`Gate::touched`]: at least up to a position, or as much of it as is read at once. Whoever goes through the log
+    /// step by step takes the rest of what it has read before.
     pub async fn touched_until(&self, after: Position, until: Position, most: usize) -> Result<Arc<Changes<Touched>>> {
         let mut known = self.shared.touched.lock().await;
-        if let Some((_, found)) = known.iter().find(|(from, found)| *from == after && found.until >= until) {
-            return Ok(found.clone());
+        let before = known.iter().filter(|(from, _)| *from <= after).max_by_key(|(_, found)| found.until);
+        if let Some((from, found)) = before.filter(|(_, found)| found.until >= until || found.until > after) {
+            if *from == after {
+                return Ok(found.clone());
+            }
+            let rest = found.list.iter().filter(|row| row.position > after).copied().collect();
+            return Ok(Arc::new(Changes { until: found.until, list: rest }));
         }
         let found = Arc::new(self.touched(after, most).await?);
         known.retain(|(from, _)| *from != after);

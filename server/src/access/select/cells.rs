@@ -169,16 +169,9 @@ impl<'v> Cells<'v> {
             threshold: self.guard.threshold,
             by,
         };
-        (
-            Statement {
-                sql,
-                binds: self.sql.binds,
-                pace: Pace::default(),
-                reads: self.reads,
-                release: Some(Arc::new(release)),
-            },
-            told,
-        )
+        let Sql { binds, noted, .. } = self.sql;
+        let pace = Pace::default();
+        (Statement { sql, binds, pace, reads: self.reads, noted, release: Some(Arc::new(release)) }, told)
     }
 
     fn inside(&self) -> String {

@@ -6,6 +6,7 @@ use super::{Piece, RowRef, Select, Source};
 use crate::{
     access::{
         connect::Dialect,
+        lead::Link,
         sql::{Bind, BindType, Reach, Sql},
     },
     catalogue::{CATALOGUE, TypeId},
@@ -72,7 +73,7 @@ impl Select<'_> {
         let (ty, alias) = self.source(row);
         let key = self.shown(ty, &alias, field);
         let Some(to) = CATALOGUE.ty(ty).fields[field].to else { return Ok(Piece("1 = 0".into())) };
-        let (target, inside) = self.inside(to, inner)?;
+        let (target, inside) = self.inside(&alias, Link::To(field), to, inner)?;
         let table = CATALOGUE.ty(to).table;
         Ok(Piece(format!("{key} IN (SELECT {target}.\"id\" FROM \"{table}\" {target} WHERE {inside})")))
     }
@@ -87,7 +88,7 @@ impl Select<'_> {
     ) -> Result<Piece, E> {
         self.reads.insert((of, by));
         let (_, alias) = self.source(row);
-        let (target, inside) = self.inside(of, inner)?;
+        let (target, inside) = self.inside(&alias, Link::Of(by), of, inner)?;
         let key = self.shown(of, &target, by);
         let table = CATALOGUE.ty(of).table;
         Ok(Piece(format!("{alias}.\"id\" IN (SELECT {key} FROM \"{table}\" {target} WHERE {inside})")))
@@ -95,10 +96,13 @@ impl Select<'_> {
 
     fn inside<E>(
         &mut self,
+        from: &str,
+        link: Link,
         ty: TypeId,
         inner: impl FnOnce(&mut Self, RowRef) -> Result<Piece, E>,
     ) -> Result<(String, String), E> {
         let target = self.sql.alias();
+        self.sql.noted.row(from, link, &target, ty);
         let filter = self.row_filter(ty, &target, Reach::Many);
         let row = RowRef(self.sources.len());
         self.sources.push(Source { alias: target.clone(), ty, known: self.view.of(ty).row.clone() });
@@ -111,6 +115,9 @@ impl Select<'_> {
     pub fn with_key(&mut self, slot: usize, list: bool) {
         let test = self.tested(RowRef(0), 0, if list { Test::In } else { Test::Eq }, slot);
         self.conditions.push(test.0);
+        if let Some(at) = self.sql.binds.iter().position(|bind| list && *bind == Bind::Slot(slot)) {
+            self.sql.noted.keys(at + 1);
+        }
     }
 }
 
