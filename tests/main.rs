@@ -7,6 +7,7 @@ mod audit;
 mod auth;
 mod bad_input;
 mod changes;
+mod chaos;
 mod cli;
 mod differential;
 mod exporting;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         auth::tests(),
         bad_input::tests(),
         changes::tests(),
+        chaos::tests(),
         cli::tests(),
         differential::tests(),
         exporting::tests(),

@@ -16,7 +16,7 @@ use crate::harness::{Hub, Nats, send, tests, until};
 
 tests! {
     changing: deaf_hubs_are_woken_by_the_bus, a_bus_that_dies_and_comes_back_empty_loses_nothing,
-        rubbish_and_doubles_on_the_bus_do_nothing;
+        a_stream_that_is_made_anew_is_listened_to, rubbish_and_doubles_on_the_bus_do_nothing;
 }
 
 /// A hub that tells and listens.
@@ -127,6 +127,25 @@ async fn a_bus_that_dies_and_comes_back_empty_loses_nothing(hub: Hub) {
     near.hears_of(10_011).await;
     far.agrees(&hub, AQUA).await;
     assert_eq!((far.seen.len(), near.seen.len()), (11, 11), "{:?} {:?}", far.seen, near.seen);
+}
+
+/// It counts from one again, and no hub has noticed.
+async fn a_stream_that_is_made_anew_is_listened_to(hub: Hub) {
+    let nats = Nats::start().await;
+    let (deaf, _ears) = (Node::start(&hub, &nats, true).await, Node::start(&hub, &nats, false).await);
+    let mut follower = Follower::of(&deaf, AQUA, DEMAND).await;
+    for qty in 10_001..10_011 {
+        set(&hub, qty).await;
+        follower.hears_of(qty).await;
+    }
+    let bus = async_nats::jetstream::new(async_nats::connect(nats.url()).await.unwrap());
+    let same = bus.get_stream("entente").await.unwrap().cached_info().config.clone();
+    bus.delete_stream("entente").await.unwrap();
+    bus.create_stream(same).await.unwrap();
+    for qty in 10_011..10_014 {
+        set(&hub, qty).await;
+        follower.hears_of(qty).await;
+    }
 }
 
 async fn rubbish_and_doubles_on_the_bus_do_nothing(hub: Hub) {

@@ -22,6 +22,7 @@ tests! {
         a_hub_is_killed_within_a_snapshot,
         nothing_happens_and_a_cursor_comes;
     postgres: the_database_goes_and_comes_back, its_server_ends_every_connection;
+    alone: its_server_is_killed_and_recovers;
 }
 
 async fn change(hub: &Hub, nth: usize) {
@@ -93,6 +94,33 @@ async fn its_server_ends_every_connection(hub: Hub) {
         follower.agrees(&hub, AQUA).await;
     }
     assert!(!follower.seen.contains(&"GAP".to_owned()));
+}
+
+async fn its_server_is_killed_and_recovers() {
+    let (hub, server) = Hub::killable().await;
+    hub.token(PLANNER).await;
+    let mut followers = [Follower::of(&hub, AQUA, DEMAND).await, Follower::of(&hub, CERAM, DEMAND).await];
+    for status in ["superseded", "published"] {
+        // amid what is told of many rows
+        supersede(&hub, status).await;
+        followers[0].told().await;
+        server.kill();
+        assert!(hub.query(PLANNER, "{ products { totalCount } }").await.json().get("errors").is_some());
+        server.start(&[]).unwrap();
+        change(&hub, 0).await;
+        crate::harness::until("the database", || async {
+            let reply = hub.query(AQUA, "{ demandBuckets { totalCount } }").await;
+            reply.json().get("errors").is_none().then_some(())
+        })
+        .await;
+        for (follower, seat) in followers.iter_mut().zip([AQUA, CERAM]) {
+            follower.agrees(&hub, seat).await;
+            assert!(!follower.seen.contains(&"GAP".to_owned()), "{seat}");
+        }
+        // one who was not there then
+        let [aqua, ceram] = followers;
+        followers = [aqua.resume(&hub, AQUA).await, ceram];
+    }
 }
 
 /// A long transaction of somebody else holds up writers, not streams; on SQLite it locks the file.

@@ -5,6 +5,7 @@ mod bus;
 mod crowds;
 mod cursors;
 mod faults;
+mod guards;
 mod kinds;
 mod lines;
 mod nodes;
@@ -20,7 +21,7 @@ use crate::{
     streams::client::Socket,
 };
 
-tests!(away, bus, crowds, cursors, faults, kinds, lines, nodes, rights, storm);
+tests!(away, bus, crowds, cursors, faults, guards, kinds, lines, nodes, rights, storm);
 
 pub const PLANNER: &str = "nordwind/planner";
 pub const AQUA: &str = "aqua-seals/partner_planner";

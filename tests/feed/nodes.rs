@@ -60,25 +60,25 @@ impl Answer {
     }
 }
 
-struct Process {
-    running: Running,
+pub(super) struct Process {
+    pub running: Running,
     /// `http://127.0.0.1:PORT`
-    url: String,
+    pub url: String,
 }
 
-fn serve(hub: &Hub, nats: &Nats) -> Command {
+pub(super) fn serve(hub: &Hub, nats: &Nats) -> Command {
     hub.cli(&["serve", "--listen", "127.0.0.1:0"]).env("ENTENTE_BUS__URL", &nats.url())
 }
 
 impl Process {
-    async fn start(command: Command) -> Self {
+    pub async fn start(command: Command) -> Self {
         let mut running = command.start();
         let line = running.says("serving http").await;
         let url = line.trim_start_matches("serving ").trim_end_matches("/graphql").to_owned();
         Process { running, url }
     }
 
-    async fn bus_is(&self, state: &str) {
+    pub async fn bus_is(&self, state: &str) {
         until("the bus", || async {
             let client = reqwest::Client::builder().no_proxy().build().unwrap();
             let ready = client.request(Method::GET, format!("{}/readyz", self.url)).send().await.unwrap();
@@ -89,7 +89,7 @@ impl Process {
         .await;
     }
 
-    async fn follow(&self, hub: &Hub, seat: &str) -> Follower {
+    pub async fn follow(&self, hub: &Hub, seat: &str) -> Follower {
         follow(&self.url, &hub.token(seat).await, DEMAND, json!({})).await
     }
 }
@@ -235,7 +235,7 @@ async fn a_client_goes_on_where_others_have_stood_longer(hub: Hub) {
 }
 
 async fn who_cannot_sign_in_at_the_bus_is_told_and_serves(hub: Hub) {
-    let nats = Nats::guarded(Some(("entente", "r1ght"))).await;
+    let nats = Nats::with(&["--user", "entente", "--pass", "r1ght"]).await;
     let signed =
         |password: &str| serve(&hub, &nats).env("ENTENTE_BUS__USER", "entente").env("ENTENTE_BUS__PASSWORD", password);
     let mut wrong = Process::start(signed("wr0ng")).await;

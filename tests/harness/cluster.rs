@@ -6,7 +6,7 @@ use std::{
     fs::{self, File},
     os::unix::fs::{MetadataExt, chown},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Command, Output, Stdio},
     sync::{Mutex, OnceLock},
     thread,
     time::{Duration, Instant},
@@ -65,75 +65,106 @@ pub async fn url() -> &'static str {
     .await
 }
 
-static HOME: Mutex<Option<PathBuf>> = Mutex::new(None);
+/// The one of this run.
+static OURS: Mutex<Option<Cluster>> = Mutex::new(None);
 
 /// Ends the cluster, if there is one, and takes its folder away.
 pub fn stop() {
-    let Some(home) = HOME.lock().unwrap().take() else { return };
-    // nothing in it is worth an orderly end
-    if let Ok(text) = fs::read_to_string(home.join("data/postmaster.pid"))
-        && let Some(pid) = text.lines().next()
-    {
+    drop(OURS.lock().unwrap().take());
+}
+
+fn start(programs: &Path) -> Result<String, String> {
+    let cluster = Cluster::make(programs)?;
+    // nothing in it is worth a write that is waited for
+    let settings = ["synchronous_commit=off", "full_page_writes=off", "max_connections=400"];
+    let started = cluster.start(&settings).map(|()| cluster.url());
+    *OURS.lock().unwrap() = Some(cluster);
+    started
+}
+
+/// A server in a folder of its own. Both go when it is dropped.
+pub struct Cluster {
+    programs: PathBuf,
+    home: PathBuf,
+    user: Option<User>,
+}
+
+impl Cluster {
+    pub fn make(programs: &Path) -> Result<Self, String> {
+        let home = tempfile::Builder::new().prefix("entente-postgres-").tempdir().map_err(|e| e.to_string())?.keep();
+        let cluster = Cluster { programs: programs.to_owned(), home, user: user()? };
+        if let Some(user) = &cluster.user {
+            chown(&cluster.home, Some(user.id), Some(user.group)).map_err(|e| e.to_string())?;
+        }
+        // an order of texts that is not that of their bytes finds what relies on it; old versions have none
+        let mut made = cluster.initdb(&["--locale=C", "--locale-provider=icu", "--icu-locale=en-US"])?;
+        if !made.status.success() {
+            made = cluster.initdb(&[])?;
+        }
+        if !made.status.success() {
+            return Err(format!("initdb says: {}", String::from_utf8_lossy(&made.stderr).trim()));
+        }
+        Ok(cluster)
+    }
+
+    fn data(&self) -> PathBuf {
+        self.home.join("data")
+    }
+
+    fn initdb(&self, more: &[&str]) -> Result<Output, String> {
+        let data = self.data();
+        let _ = fs::remove_dir_all(&data);
+        let mut command = as_user(self.user.as_ref(), &self.programs.join("initdb"));
+        command.args(["-U", USER, "-A", "trust", "-E", "UTF8", "-N", "-D"]).arg(&data).args(more);
+        command.current_dir(&self.home).output().map_err(|e| e.to_string())
+    }
+
+    pub fn start(&self, more: &[&str]) -> Result<(), String> {
+        let (home, data) = (&self.home, self.data());
+        let mut server = as_user(self.user.as_ref(), &self.programs.join("postgres"));
+        server.arg("-D").arg(&data).arg("-k").arg(home);
+        let settings = ["listen_addresses=", "fsync=off", "autovacuum=off", "shared_buffers=64MB", "max_wal_size=2GB"];
+        for setting in settings.iter().chain(more) {
+            server.args(["-c", setting]);
+        }
+        let log = home.join("log");
+        let out = File::create(&log).map_err(|e| e.to_string())?;
+        let err = out.try_clone().map_err(|e| e.to_string())?;
+        server.current_dir(home).stdin(Stdio::null()).stdout(out).stderr(err);
+        // the server is told when the thread that began it ends, so that thread stays as long as the process
+        let keeper = thread::spawn(move || server.spawn().map(|mut child| child.wait()));
+        let socket = home.join(".s.PGSQL.5432");
+        let end = Instant::now() + PATIENCE;
+        while !ready(&socket, &data) {
+            if keeper.is_finished() || Instant::now() > end {
+                return Err(fs::read_to_string(&log).unwrap_or_default());
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
+    }
+
+    pub fn url(&self) -> String {
+        format!("postgres://{USER}@{}/postgres", self.home.display().to_string().replace('/', "%2F"))
+    }
+
+    /// At once, as in a crash: when it is started again it recovers.
+    pub fn kill(&self) {
+        let Ok(text) = fs::read_to_string(self.data().join("postmaster.pid")) else { return };
+        let Some(pid) = text.lines().next() else { return };
         let _ = Command::new("sh").args(["-c", &format!("kill -QUIT {pid}")]).status();
         let end = Instant::now() + Duration::from_secs(5);
         while Path::new("/proc").join(pid).exists() && Instant::now() < end {
             thread::sleep(Duration::from_millis(5));
         }
     }
-    let _ = fs::remove_dir_all(home);
 }
 
-fn start(programs: &Path) -> Result<String, String> {
-    let home = tempfile::Builder::new().prefix("entente-postgres-").tempdir().map_err(|e| e.to_string())?.keep();
-    *HOME.lock().unwrap() = Some(home.clone());
-    let user = user()?;
-    if let Some(user) = &user {
-        chown(&home, Some(user.id), Some(user.group)).map_err(|e| e.to_string())?;
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.kill();
+        let _ = fs::remove_dir_all(&self.home);
     }
-    let data = home.join("data");
-    let initdb = |more: &[&str]| {
-        let _ = fs::remove_dir_all(&data);
-        let mut command = as_user(user.as_ref(), &programs.join("initdb"));
-        command.args(["-U", USER, "-A", "trust", "-E", "UTF8", "-N", "-D"]).arg(&data).args(more);
-        command.current_dir(&home).output().map_err(|e| e.to_string())
-    };
-    // an order of texts that is not that of their bytes finds what relies on it; old versions have none
-    let mut made = initdb(&["--locale=C", "--locale-provider=icu", "--icu-locale=en-US"])?;
-    if !made.status.success() {
-        made = initdb(&[])?;
-    }
-    if !made.status.success() {
-        return Err(format!("initdb says: {}", String::from_utf8_lossy(&made.stderr).trim()));
-    }
-    let mut server = as_user(user.as_ref(), &programs.join("postgres"));
-    server.arg("-D").arg(&data).arg("-k").arg(&home);
-    for setting in [
-        "listen_addresses=",
-        "fsync=off",
-        "synchronous_commit=off",
-        "full_page_writes=off",
-        "autovacuum=off",
-        "max_connections=400",
-        "shared_buffers=64MB",
-        "max_wal_size=2GB",
-    ] {
-        server.args(["-c", setting]);
-    }
-    let log = home.join("log");
-    let out = File::create(&log).map_err(|e| e.to_string())?;
-    let err = out.try_clone().map_err(|e| e.to_string())?;
-    server.current_dir(&home).stdin(Stdio::null()).stdout(out).stderr(err);
-    // the server is told when the thread that began it ends, so that thread stays as long as the process
-    let keeper = thread::spawn(move || server.spawn().map(|mut child| child.wait()));
-    let socket = home.join(".s.PGSQL.5432");
-    let end = Instant::now() + PATIENCE;
-    while !ready(&socket, &data) {
-        if keeper.is_finished() || Instant::now() > end {
-            return Err(fs::read_to_string(&log).unwrap_or_default());
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
-    Ok(format!("postgres://{USER}@{}/postgres", home.display().to_string().replace('/', "%2F")))
 }
 
 /// The last line of the lock file is the server's state.

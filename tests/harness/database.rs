@@ -21,7 +21,11 @@ use entente::{
 use tokio::{sync::OnceCell, task::JoinHandle};
 use tokio_postgres::{NoTls, SimpleQueryMessage};
 
-use super::{NOW, RUNTIME, cluster};
+use super::{
+    NOW, RUNTIME,
+    cluster::{self, Cluster},
+    skip,
+};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Template {
@@ -37,6 +41,8 @@ pub struct Database {
     pub url: String,
     file: Option<PathBuf>,
     name: String,
+    /// Its server goes with it.
+    lone: bool,
 }
 
 pub const fn slug(dialect: Dialect) -> &'static str {
@@ -86,14 +92,28 @@ impl Database {
         match dialect {
             Dialect::Sqlite => {
                 let file = FILES.join(format!("{name}.db"));
-                Database { dialect, url: format!("sqlite:{}", file.display()), file: Some(file), name }
+                Database { dialect, url: format!("sqlite:{}", file.display()), file: Some(file), name, lone: false }
             }
             Dialect::Postgres => {
                 let mut url: reqwest::Url = cluster::url().await.parse().unwrap();
                 url.set_path(&name);
-                Database { dialect, url: url.to_string(), file: None, name }
+                Database { dialect, url: url.to_string(), file: None, name, lone: false }
             }
         }
+    }
+
+    /// The demo world on a server that the test may kill, and the server.
+    pub async fn killable() -> (Self, Cluster) {
+        let Ok(cluster::Found::Programs(programs)) = cluster::found() else { skip("needs the programs of PostgreSQL") };
+        let made = tokio::task::spawn_blocking(move || {
+            let cluster = Cluster::make(&programs)?;
+            cluster.start(&[]).map(|()| cluster)
+        });
+        let cluster = made.await.unwrap().unwrap_or_else(|reason| panic!("PostgreSQL does not start: {reason}"));
+        let url = cluster.url();
+        let database = Database { dialect: Dialect::Postgres, url, file: None, name: fresh("killable"), lone: true };
+        fill(&database, Template::Demo).await;
+        (database, cluster)
     }
 
     pub fn parsed(&self) -> DatabaseUrl {
@@ -182,17 +202,7 @@ async fn template(dialect: Dialect, of: Template) -> &'static str {
 
 async fn build(dialect: Dialect, of: Template) -> String {
     let raw = Database::bare(dialect).await;
-    let clock = Clock::held(NOW.parse().unwrap());
-    let db = raw.open(1).await;
-    db.migrate_up().await.unwrap();
-    keep_keys(&raw, of).await;
-    key::keys(&db, &clock).await.unwrap();
-    if of == Template::Demo {
-        let mut load = db.load().await.unwrap();
-        demo::build(&mut load, &clock).await.unwrap();
-        load.commit().await.unwrap();
-    }
-    drop(db);
+    fill(&raw, of).await;
     match &raw.file {
         Some(file) => {
             let name = format!("template-{}.db", usize::from(of == Template::Empty));
@@ -212,6 +222,19 @@ async fn build(dialect: Dialect, of: Template) -> String {
             KEPT.lock().unwrap().push(name.clone());
             name
         }
+    }
+}
+
+async fn fill(database: &Database, of: Template) {
+    let clock = Clock::held(NOW.parse().unwrap());
+    let db = database.open(1).await;
+    db.migrate_up().await.unwrap();
+    keep_keys(database, of).await;
+    key::keys(&db, &clock).await.unwrap();
+    if of == Template::Demo {
+        let mut load = db.load().await.unwrap();
+        demo::build(&mut load, &clock).await.unwrap();
+        load.commit().await.unwrap();
     }
 }
 
@@ -242,6 +265,7 @@ impl Drop for Database {
                     let _ = fs::remove_file(format!("{}{end}", file.display()));
                 }
             }
+            None if self.lone => {}
             None => DROPPING.lock().unwrap().push(RUNTIME.spawn(drop_database(std::mem::take(&mut self.name)))),
         }
     }

@@ -22,6 +22,7 @@ use tokio::{net::TcpListener, sync::OnceCell, task::JoinHandle};
 
 use super::{
     NOW, RUNTIME,
+    cluster::Cluster,
     command::{Command, entente},
     database::{Database, Template},
     wire::Wire,
@@ -276,6 +277,13 @@ impl Hub {
     pub async fn wired(&self) -> (Hub, Wire) {
         let (wire, url) = Wire::to(self.database_url()).await;
         (self.with(|config| config.database_url = url.parse().unwrap()).await, wire)
+    }
+
+    /// A hub over a PostgreSQL server that can be killed and started again.
+    pub async fn killable() -> (Hub, Cluster) {
+        let (database, cluster) = Database::killable().await;
+        let change = |config: &mut Config| config.durable = true;
+        (Hub::over(Arc::new(database), change, NOW.parse().unwrap(), false, false).await, cluster)
     }
 
     /// The binary over this database, in a folder of its own.

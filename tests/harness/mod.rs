@@ -38,7 +38,8 @@
 //! - The clock stands still at [`NOW`] until `set_clock`; the demo world is built around it.
 //! - `log` → the access log's lines behind a place, `log_end` → the last place.
 //! - [`Nats`] is a NATS server that can be killed and come back empty.
-//! - `Hub::wired` puts a wire before PostgreSQL that can be cut and mended: the database is down.
+//! - `Hub::wired` puts a wire before PostgreSQL that can be cut and mended: the database is down. `Hub::killable` has a
+//!   server of its own that can be killed.
 //! - [`send`] sends a raw request.
 //! - [`entente`] and `Hub::cli` run the binary in an empty folder with a clean environment; `.start()`
 //!   leaves it running and waits for what it prints.
@@ -82,7 +83,7 @@ use tokio::runtime::{Builder, Runtime};
 pub use command::{Command, Output, Running, entente};
 pub use database::Database;
 pub use hub::{Hub, Reply, send};
-pub use nats::{Nats, nats_server};
+pub use nats::{Nats, free_port, nats_server};
 pub use wire::Wire;
 
 /// The instant at which the clock of every test stands, a Monday.

@@ -23,23 +23,28 @@ pub fn nats_server() -> Result<String, String> {
     found.ok_or_else(|| "no NATS: `nats-server` is not found, install it or name it in NATS_SERVER".to_owned())
 }
 
+/// That nobody listens at now.
+pub fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
 pub struct Nats {
     program: String,
     port: u16,
-    /// User and password, if not everybody may.
-    guard: Option<(&'static str, &'static str)>,
+    arguments: Vec<String>,
     running: Option<(Child, TempDir)>,
 }
 
 impl Nats {
     pub async fn start() -> Self {
-        Nats::guarded(None).await
+        Nats::with(&[]).await
     }
 
-    pub async fn guarded(guard: Option<(&'static str, &'static str)>) -> Self {
+    /// With more arguments.
+    pub async fn with(arguments: &[&str]) -> Self {
         let program = nats_server().unwrap_or_else(|missing| skip(missing));
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-        let mut nats = Nats { program, port, guard, running: None };
+        let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        let mut nats = Nats { program, port: free_port(), arguments, running: None };
         nats.back().await;
         nats
     }
@@ -61,9 +66,7 @@ impl Nats {
         let folder = tempfile::Builder::new().prefix("entente-nats-").tempdir().unwrap();
         let mut command = Command::new(&self.program);
         command.args(["-js", "-a", "127.0.0.1", "-p", &self.port.to_string(), "-sd"]).arg(folder.path());
-        if let Some((user, password)) = self.guard {
-            command.args(["--user", user, "--pass", password]);
-        }
+        command.args(&self.arguments);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         self.running = Some((command.spawn().unwrap(), folder));
         until("a NATS server", || async { TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await.ok() }).await;

@@ -20,7 +20,7 @@ use async_nats::{
         consumer::{DeliverPolicy, push},
         context::{ContextBuilder, CreateStreamError, CreateStreamErrorKind, PublishError, PublishErrorKind},
         message::PublishMessage,
-        stream,
+        stream::{self, Stream},
     },
 };
 use futures_util::StreamExt;
@@ -120,6 +120,7 @@ impl Bus {
         tokio::select! {
             ended = self.listen(messages) => ended,
             ended = self.relay(&bus) => ended,
+            ended = still_there(stream) => ended,
             () = lost.notified() => Err("the connection was lost".into()),
         }
     }
@@ -221,6 +222,19 @@ impl Bus {
         format!(
             "the stream `{stream}` is gone, or is another's that does not take `{stream}.*`: then name one in `bus.stream`"
         )
+    }
+}
+
+/// Who listens goes on behind the last message: where a stream was made anew, and counts from one again, that is long
+/// silence.
+async fn still_there(mut stream: Stream) -> std::result::Result<Infallible, Trouble> {
+    let created = stream.cached_info().created;
+    loop {
+        time::sleep(CHECK).await;
+        let now = stream.info().await.map_err(|cause| format!("it does not tell of its stream ({cause})"))?;
+        if now.created != created {
+            return Err("its stream was made anew".into());
+        }
     }
 }
 
