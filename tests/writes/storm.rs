@@ -15,7 +15,7 @@ async fn many_change_what_is_shared(hub: Hub) {
     let agreement = first(&hub, admin, "sharingAgreements", "filter: { status: { eq: ACTIVE } }", "id").await;
     let other = hub.with(|_| ()).await;
     let mut asked = Vec::new();
-    for i in 0..8 {
+    for i in 0..24 {
         let (hub, agreement) = (if i % 4 == 0 { other.clone() } else { hub.clone() }, agreement["id"].clone());
         asked.push(tokio::spawn(async move {
             let input = json!({ "agreement": agreement, "objectType": "DEMAND", "effect": "EXCLUDE", "region": format!("X{i}") });
@@ -25,7 +25,7 @@ async fn many_change_what_is_shared(hub: Hub) {
     for (i, asked) in asked.into_iter().enumerate() {
         assert_eq!(asked.await.unwrap(), json!({ "region": format!("X{i}") }));
     }
-    assert_eq!(hub.number("SELECT count(*) FROM agreement_scope WHERE region LIKE 'X%'").await, 8);
+    assert_eq!(hub.number("SELECT count(*) FROM agreement_scope WHERE region LIKE 'X%'").await, 24);
 }
 
 async fn who_waited_too_long_is_asked_for_its_token_again(hub: Hub) {

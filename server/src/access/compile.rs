@@ -183,8 +183,8 @@ struct Compiler<'a> {
     trace: Option<Trace>,
 }
 
-pub fn compile(rules: &Rules, seat: &Seat, facts: Facts) -> Result<View, Refusal> {
-    through(rules, seat, &facts, Glass::Asked)
+pub fn compile(rules: &Rules, seat: &Seat, facts: &Facts) -> Result<View, Refusal> {
+    through(rules, seat, facts, Glass::Asked)
 }
 
 /// The same, with another idea of looks.

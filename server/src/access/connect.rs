@@ -24,16 +24,19 @@ pub use super::url::{DatabaseUrl, Dialect};
 /// The oldest PostgreSQL that is tested.
 const POSTGRES_MINIMUM: i32 = 130_000;
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
-const ACQUIRE_PATIENCE: Duration = Duration::from_secs(5);
+/// How long one waits for a connection that others use. As long as a statement may take: a queue is no lost database.
+const ACQUIRE_PATIENCE: Duration = Duration::from_secs(30);
 /// How long a writer waits for another process on the same SQLite file.
-const BUSY_PATIENCE: Duration = Duration::from_secs(5);
+const BUSY_PATIENCE: Duration = Duration::from_secs(30);
+/// Connections for whole rows that are read: few are, and shortly.
+const WHOLE: u32 = 4;
 /// Any constant; two processes that migrate one PostgreSQL database wait for each other by it.
 const MIGRATION_LOCK: i64 = 0x0065_6e74_656e_7465;
 
 /// How the database is opened.
 #[derive(Clone, Copy, Debug)]
 pub struct Opening {
-    /// Connections kept for reads, and on PostgreSQL as many again for writes.
+    /// Connections kept for reads of callers, and on PostgreSQL as many again for writes.
     pub connections: usize,
     /// Whether a commit on SQLite survives the loss of power. The demo's world can be built again.
     pub durable: bool,
@@ -56,6 +59,8 @@ pub struct Step {
 pub struct Db {
     pub(super) url: DatabaseUrl,
     write: DatabaseConnection,
+    /// Apart from `write`: whoever finds out what a caller may do never waits for those who write.
+    whole: DatabaseConnection,
     pub(super) reader: Arc<Reader>,
 }
 
@@ -71,16 +76,21 @@ impl Db {
     }
 
     pub async fn open_as(url: &DatabaseUrl, opening: Opening) -> Result<Self> {
-        let write = match &url.place {
+        let (write, whole) = match &url.place {
             Place::File(path) => open_file(path.clone(), opening).await?,
             Place::Server(options) => open_server(options, opening).await?,
         };
         let reader = Reader::open(url, opening.connections.max(1)).await?;
-        Ok(Db { url: url.clone(), write, reader: Arc::new(reader) })
+        Ok(Db { url: url.clone(), write, whole, reader: Arc::new(reader) })
     }
 
-    /// The connections of SeaORM: whole rows, whoever asks. What answers a caller reads through his view.
+    /// Reads whole rows, whoever asks, and cannot write. What answers a caller reads through his view.
     pub(in crate::access) fn orm(&self) -> &DatabaseConnection {
+        &self.whole
+    }
+
+    /// Writes.
+    pub(in crate::access) fn writer(&self) -> &DatabaseConnection {
         &self.write
     }
 
@@ -137,7 +147,7 @@ impl Db {
 
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<()> {
-        Ok(self.write.ping().await?)
+        Ok(self.whole.ping().await?)
     }
 
     async fn pending(&self) -> Result<Vec<String>> {
@@ -159,7 +169,7 @@ impl MigrationLock {
     }
 }
 
-async fn open_file(path: PathBuf, opening: Opening) -> Result<DatabaseConnection> {
+async fn open_file(path: PathBuf, opening: Opening) -> Result<(DatabaseConnection, DatabaseConnection)> {
     probe(&path)?;
     let options = SqliteConnectOptions::new()
         .filename(&path)
@@ -171,7 +181,7 @@ async fn open_file(path: PathBuf, opening: Opening) -> Result<DatabaseConnection
         .disable_statement_logging();
     // SQLite has one writer at a time anyway; a second connection could only meet it as "database is locked"
     let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE_PATIENCE);
-    let pool = pool.connect_with(options).await.map_err(|error| {
+    let write = pool.connect_with(options.clone()).await.map_err(|error| {
         let code = error.as_database_error().and_then(|cause| cause.code()).unwrap_or_default().into_owned();
         match code.as_str() {
             "26" => Error::usage(format!("`{}` is no SQLite database, give another file", path.display())),
@@ -179,7 +189,10 @@ async fn open_file(path: PathBuf, opening: Opening) -> Result<DatabaseConnection
             _ => Error::usage(format!("cannot open `{}`: {error}", path.display())),
         }
     })?;
-    Ok(SqlxSqliteConnector::from_sqlx_sqlite_pool(pool))
+    let whole = SqlitePoolOptions::new().max_connections(WHOLE).acquire_timeout(ACQUIRE_PATIENCE);
+    let whole = whole.connect_lazy_with(options.pragma("query_only", "ON"));
+    let connector = SqlxSqliteConnector::from_sqlx_sqlite_pool;
+    Ok((connector(write), connector(whole)))
 }
 
 /// SQLite falls back to reading when it may not write, and says so at the first change only.
@@ -201,7 +214,7 @@ fn probe(path: &std::path::Path) -> Result<()> {
     }))
 }
 
-async fn open_server(options: &PgConnectOptions, opening: Opening) -> Result<DatabaseConnection> {
+async fn open_server(options: &PgConnectOptions, opening: Opening) -> Result<(DatabaseConnection, DatabaseConnection)> {
     // not through the pool, which would go on trying a closed port until its patience ends
     let mut first = connect(options).await?;
     let version: String = sqlx::query_scalar("SHOW server_version_num")
@@ -215,8 +228,12 @@ async fn open_server(options: &PgConnectOptions, opening: Opening) -> Result<Dat
     }
     drop(first.close().await);
     let most = u32::try_from(opening.connections.max(2)).unwrap_or(u32::MAX);
-    let pool = PgPoolOptions::new().max_connections(most).acquire_timeout(ACQUIRE_PATIENCE);
-    Ok(SqlxPostgresConnector::from_sqlx_postgres_pool(pool.connect_lazy_with(options.clone())))
+    let pool = |most, options| {
+        let pool = PgPoolOptions::new().max_connections(most).acquire_timeout(ACQUIRE_PATIENCE);
+        SqlxPostgresConnector::from_sqlx_postgres_pool(pool.connect_lazy_with(options))
+    };
+    let reading = options.clone().options([("default_transaction_read_only", "on")]);
+    Ok((pool(most, options.clone()), pool(WHOLE, reading)))
 }
 
 async fn connect(options: &PgConnectOptions) -> Result<PgConnection> {

@@ -42,7 +42,7 @@ pub struct Facts {
 }
 
 /// Times in milliseconds, as policies count them.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Agreement {
     pub id: Uuid,
     pub from: i64,
@@ -51,7 +51,7 @@ pub struct Agreement {
     pub fields: Vec<FieldRow>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ScopeRow {
     pub object: String,
     pub exclude: bool,
@@ -63,7 +63,7 @@ pub struct ScopeRow {
     pub until: Option<i64>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct FieldRow {
     pub object: String,
     pub field: String,
@@ -103,6 +103,17 @@ impl Snapshot {
 }
 
 impl Facts {
+    /// Whether a view that is made of these is also one of the others: what was written in between does not concern it.
+    pub fn are_alike(&self, other: &Self) -> bool {
+        let Facts { version: _, organisation, attributes, kinds, edges, holders, agreements } = self;
+        *organisation == other.organisation
+            && *attributes == other.attributes
+            && *kinds == other.kinds
+            && *edges == other.edges
+            && *holders == other.holders
+            && *agreements == other.agreements
+    }
+
     pub async fn read(db: &Db, seat: &Seat, now: Instant) -> Result<Self> {
         Self::seat(Snapshot::of(db, None).await?, seat, now).await
     }

@@ -49,7 +49,7 @@ impl Gate {
         let values: [Value; 3] = [rules.version.cast_signed().into(), files.into(), self.clock.now().0.into()];
         query.values(values.map(Expr::value)).map_err(|error| Error::internal(error.to_string()))?;
         query.on_conflict(OnConflict::column(Alias::new("version")).do_nothing().to_owned());
-        self.db.orm().execute(&query).await?;
+        self.db.writer().execute(&query).await?;
         self.former.kept.store(rules.version, Ordering::Relaxed);
         Ok(())
     }
@@ -69,7 +69,7 @@ impl Gate {
                 Err(error) => return unknown(error),
             },
             None => match Facts::former(&self.db, &caller.seat, at, position).await {
-                Ok(facts) => compile(&rules, &caller.seat, facts).map(Some),
+                Ok(facts) => compile(&rules, &caller.seat, &facts).map(Some),
                 Err(error) => return unknown(error),
             },
         };

@@ -42,7 +42,7 @@ pub struct Gate {
     pub(super) clock: Clock,
     folder: Option<PathBuf>,
     rules: ArcSwap<Rules>,
-    views: Cache<Seat, Arc<View>>,
+    views: Cache<Seat, Arc<Kept>>,
     /// One caller compiles a seat's view, the others wait for it: after a change all of them ask at once.
     turns: Cache<Seat, Arc<Mutex<()>>>,
     /// The views of callers in the place of others.
@@ -55,6 +55,12 @@ pub struct Gate {
     /// Who writes what views are compiled from does so alone.
     pub(super) deciding: Arc<Mutex<()>>,
     pub(super) former: Former,
+}
+
+/// A view, and what it was made of.
+struct Kept {
+    view: Arc<View>,
+    facts: Facts,
 }
 
 impl Gate {
@@ -227,7 +233,7 @@ impl Gate {
 
     /// The view that is kept, unless policies or time made it stale.
     fn kept(&self, seat: &Seat, now: Instant) -> Option<Arc<View>> {
-        self.views.get(seat).filter(|view| self.lasts(view, now))
+        self.views.get(seat).map(|kept| kept.view.clone()).filter(|view| self.lasts(view, now))
     }
 
     async fn turn(&self, seat: &Seat) -> OwnedMutexGuard<()> {
@@ -239,10 +245,16 @@ impl Gate {
     async fn compile(&self, seat: &Seat, now: Instant) -> Result<Arc<View>> {
         let facts = Facts::read(&self.db, seat, now).await?;
         let rules = self.rules();
-        let view =
-            compile(&rules, seat, facts).map_err(|why| Error::internal(format!("no view for {seat:?}: {why}")))?;
+        let kept = self.views.get(seat).filter(|kept| kept.view.policies == rules.version && kept.view.edges.hold(now));
+        // a write of shared data concerns few seats: the others keep their view, and all that is planned by it
+        let view = match kept.filter(|kept| kept.facts.are_alike(&facts)) {
+            Some(kept) => View { version: facts.version, ..View::clone(&kept.view) },
+            None => {
+                compile(&rules, seat, &facts).map_err(|why| Error::internal(format!("no view for {seat:?}: {why}")))?
+            }
+        };
         let view = Arc::new(view);
-        self.views.insert(seat.clone(), view.clone());
+        self.views.insert(seat.clone(), Arc::new(Kept { view: view.clone(), facts }));
         Ok(view)
     }
 
@@ -314,5 +326,42 @@ impl<'g> Reading<'g> {
 
     pub async fn finish(self) -> Result<()> {
         self.session.finish().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use entities::{agreement_scope, sharing_agreement};
+    use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
+
+    use super::*;
+    use crate::demo::Passing;
+
+    #[tokio::test]
+    async fn a_change_replaces_the_views_that_it_concerns() {
+        let now = "2026-06-15T09:00:00Z".parse().expect("an instant");
+        let world = Passing::at(now).await.expect("the demo world");
+        let db = &world.db;
+        let gate = Gate::open(db.clone(), None, world.clock.clone()).await.expect("a gate");
+        let view = async |seat: &str| {
+            let (seat, principal) = roster::resolve(db, seat, now).await.expect("a seat");
+            let (seat, expires) = (Arc::new(seat), Instant(i64::MAX));
+            let caller = Caller { seat, principal, expires, place: None, origin: Origin::Here };
+            gate.fresh_view(&caller, now).await.expect("a view")
+        };
+        let (aqua, bergmann) = ("aqua-seals/partner_planner", "bergmann/partner_sales");
+        let before = [view(aqua).await, view(bergmann).await];
+        let (seat, _) = roster::resolve(db, bergmann, now).await.expect("a seat");
+        let theirs =
+            sharing_agreement::Entity::find().filter(sharing_agreement::Column::GranteeId.eq(seat.organisation));
+        let theirs = theirs.one(db.orm()).await.expect("agreements").expect("one");
+        let narrowed = agreement_scope::Entity::update_many()
+            .col_expr(agreement_scope::Column::Region, Expr::value("ZZ"))
+            .filter(agreement_scope::Column::AgreementId.eq(theirs.id));
+        narrowed.exec(db.writer()).await.expect("a change");
+        let after = [view(aqua).await, view(bergmann).await];
+        assert!(after[0].version > before[0].version && after[0].version == after[1].version);
+        assert_eq!(after[0].id, before[0].id, "what others are shown concerns nobody else");
+        assert_ne!(after[1].id, before[1].id);
     }
 }

@@ -48,7 +48,7 @@ async fn secret(db: &Db, clock: &Clock, name: &str) -> Result<[u8; 32]> {
         .values_panic([name.into(), fresh.to_vec().into(), clock.now().0.into()])
         .on_conflict(OnConflict::column(Alias::new("name")).do_nothing().to_owned())
         .to_owned();
-    db.orm().execute(&insert).await?;
+    db.writer().execute(&insert).await?;
     kept(db, name).await?.ok_or_else(|| Error::internal(format!("key `{name}` was not kept")))
 }
 

@@ -32,7 +32,7 @@ impl Outbox {
             .filter(mail::Column::Id.eq(mail.id))
             .filter(mail::Column::Attempts.eq(mail.attempts))
             .filter(mail::Column::SentAt.is_null());
-        Ok(taken.exec(self.0.orm()).await?.rows_affected == 1)
+        Ok(taken.exec(self.0.writer()).await?.rows_affected == 1)
     }
 
     pub async fn sent(&self, id: Uuid, at: Instant) -> Result<()> {
@@ -40,13 +40,13 @@ impl Outbox {
         let sent = mail::Entity::update_many()
             .col_expr(mail::Column::SentAt, Expr::value(at))
             .col_expr(mail::Column::Problem, Expr::value(none));
-        sent.filter(mail::Column::Id.eq(id)).exec(self.0.orm()).await?;
+        sent.filter(mail::Column::Id.eq(id)).exec(self.0.writer()).await?;
         Ok(())
     }
 
     pub async fn failed(&self, id: Uuid, problem: &str) -> Result<()> {
         let failed = mail::Entity::update_many().col_expr(mail::Column::Problem, Expr::value(problem));
-        failed.filter(mail::Column::Id.eq(id)).exec(self.0.orm()).await?;
+        failed.filter(mail::Column::Id.eq(id)).exec(self.0.writer()).await?;
         Ok(())
     }
 }

@@ -160,7 +160,24 @@ fn readable(text: &str, organisation: Uuid) -> String {
     }
     sets.push((format!("{ORGANISATION}::\"{organisation}\""), home));
     sets.push((format!("{ASKER}::\"{SELF}\""), "principal".into()));
-    sets.into_iter().fold(text.to_string(), |text, (from, to)| text.replace(&from, &to))
+    sets.into_iter().fold(durations(text), |text, (from, to)| text.replace(&from, &to))
+}
+
+/// Evaluation leaves every duration in milliseconds.
+fn durations(text: &str) -> String {
+    const OPEN: &str = "duration(\"";
+    const UNITS: [(i64, &str); 4] = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
+    let mut parts = text.split(OPEN);
+    let mut out = parts.next().unwrap_or_default().to_string();
+    for part in parts {
+        out.push_str(OPEN);
+        let span = part.split_once("ms\"").and_then(|(span, rest)| Some((span.parse::<i64>().ok()?, rest)));
+        match span.and_then(|(span, rest)| Some((span, UNITS.iter().find(|(unit, _)| span % unit == 0)?, rest))) {
+            Some((span, (unit, name), rest)) => out.push_str(&format!("{}{name}\"{rest}", span / unit)),
+            None => out.push_str(part),
+        }
+    }
+    out
 }
 
 /// The stored values that a condition looks at, as paths of field indices.
@@ -234,5 +251,19 @@ fn visit(p: &Pred, at: &mut Vec<usize>, seen: &mut impl FnMut(&[usize], Option<i
             visit(inner, at, seen);
             at.pop();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_told_in_the_largest_unit_that_fits() {
+        let text =
+            "now.offset(duration(\"194400000ms\")) < a || b.offset(duration(\"-86400000ms\")) || duration(\"7ms\")";
+        let told = "now.offset(duration(\"54h\")) < a || b.offset(duration(\"-1d\")) || duration(\"7ms\")";
+        assert_eq!(durations(text), told);
+        assert_eq!(durations("resource.name == \"duration(\""), "resource.name == \"duration(\"");
     }
 }

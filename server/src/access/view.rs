@@ -26,9 +26,9 @@ use crate::{
     policy::schema::manage,
 };
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct View {
-    /// Distinguishes views in the keys of plans.
+    /// Distinguishes views in the keys of plans. Views of one id show the same, at whatever version of the shared data.
     pub id: u64,
     pub seat: Seat,
     /// `aqua-seals/partner_planner`
@@ -46,7 +46,7 @@ pub struct View {
 }
 
 /// Somebody holds the seat, from inclusive, until exclusive.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Held {
     pub principal: Uuid,
     pub from: Instant,
@@ -103,7 +103,7 @@ impl Edges {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct TypeView {
     /// The rows of which at least one field may be read.
     pub row: Arc<Pred>,

@@ -129,7 +129,7 @@ impl Webhooks {
     // ---- what the operator does
 
     pub async fn add(&self, row: Row, sealed: Sealed) -> Result<()> {
-        let change = self.0.orm().begin().await?;
+        let change = self.0.writer().begin().await?;
         insert(&change, row, sealed).await?;
         Ok(change.commit().await?)
     }
@@ -146,23 +146,23 @@ impl Webhooks {
     }
 
     pub async fn set_status(&self, id: Uuid, status: &str, reason: Option<&str>) -> Result<()> {
-        let change = self.0.orm().begin().await?;
+        let change = self.0.writer().begin().await?;
         set_status(&change, id, status, reason).await?;
         Ok(change.commit().await?)
     }
 
     pub async fn replay(&self, id: Uuid, cursor: Option<String>) -> Result<()> {
-        move_to(self.0.orm(), id, cursor).await
+        move_to(self.0.writer(), id, cursor).await
     }
 
     pub async fn rotate(&self, id: Uuid, sealed: Sealed, until: Instant) -> Result<()> {
-        let change = self.0.orm().begin().await?;
+        let change = self.0.writer().begin().await?;
         renew(&change, id, sealed, until).await?;
         Ok(change.commit().await?)
     }
 
     pub async fn remove(&self, id: Uuid) -> Result<()> {
-        let change = self.0.orm().begin().await?;
+        let change = self.0.writer().begin().await?;
         erase(&change, id).await?;
         Ok(change.commit().await?)
     }
@@ -184,7 +184,7 @@ impl Webhooks {
     pub async fn redelivered(&self, id: Uuid, at: Instant) -> Result<()> {
         let row = dead_letter::ActiveModel { redelivered_at: Set(Some(at)), ..Default::default() };
         let of = dead_letter::Column::Id.eq(id);
-        dead_letter::Entity::update_many().set(row).filter(of).exec(self.0.orm()).await?;
+        dead_letter::Entity::update_many().set(row).filter(of).exec(self.0.writer()).await?;
         Ok(())
     }
 
@@ -212,14 +212,14 @@ impl Webhooks {
             .filter(delivery::Column::EndpointId.eq(lease.endpoint))
             .filter(delivery::Column::Generation.eq(lease.generation))
             .filter(free);
-        Ok(claim.exec(self.0.orm()).await?.rows_affected == 1)
+        Ok(claim.exec(self.0.writer()).await?.rows_affected == 1)
     }
 
     /// Another may take what this one held.
     pub async fn release(&self, holder: Uuid) -> Result<()> {
         let row = delivery::ActiveModel { lease_holder: Set(None), lease_until: Set(None), ..Default::default() };
         let held = delivery::Column::LeaseHolder.eq(holder);
-        delivery::Entity::update_many().set(row).filter(held).exec(self.0.orm()).await?;
+        delivery::Entity::update_many().set(row).filter(held).exec(self.0.writer()).await?;
         Ok(())
     }
 
@@ -239,12 +239,12 @@ impl Webhooks {
 
     /// Notes how far the endpoint has come; whether the lease held.
     pub async fn advance(&self, lease: Lease, to: &Delivery) -> Result<bool> {
-        Ok(progress(lease, to).exec(self.0.orm()).await?.rows_affected == 1)
+        Ok(progress(lease, to).exec(self.0.writer()).await?.rows_affected == 1)
     }
 
     /// The same, and keeps what was given up.
     pub async fn bury(&self, lease: Lease, to: &Delivery, letter: DeadLetter) -> Result<bool> {
-        let change = self.0.orm().begin().await?;
+        let change = self.0.writer().begin().await?;
         if progress(lease, to).exec(&change).await?.rows_affected != 1 {
             return Ok(false);
         }
@@ -262,15 +262,15 @@ impl Webhooks {
         reason: Option<&str>,
         failing: Option<Instant>,
     ) -> Result<bool> {
-        tell(self.0.orm(), lease, status, reason, failing).await
+        tell(self.0.writer(), lease, status, reason, failing).await
     }
 
     /// Drops what is no longer kept: dead letters from before then, and secrets that have ended.
     pub async fn forget(&self, died_before: Instant, now: Instant) -> Result<()> {
         let old = dead_letter::Column::DiedAt.lt(died_before);
-        dead_letter::Entity::delete_many().filter(old).exec(self.0.orm()).await?;
+        dead_letter::Entity::delete_many().filter(old).exec(self.0.writer()).await?;
         let ended = secret::Column::ValidUntil.lte(now);
-        secret::Entity::delete_many().filter(ended).exec(self.0.orm()).await?;
+        secret::Entity::delete_many().filter(ended).exec(self.0.writer()).await?;
         Ok(())
     }
 

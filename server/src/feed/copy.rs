@@ -14,11 +14,11 @@ use crate::{
 };
 
 /// How a question looks through one view.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Lens {
     pub view: Arc<View>,
     /// Without one the view does not know what is asked for: nothing is shown.
-    pub watch: Option<Watch>,
+    pub watch: Option<Arc<Watch>>,
     /// Lenses of one print show the same.
     pub print: [u8; 16],
     pub me: Uuid,

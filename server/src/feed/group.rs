@@ -342,11 +342,19 @@ impl Group {
         Err(Error::unavailable("the shared data changed too often to follow"))
     }
 
+    /// The lens, with its view at another version of the shared data.
+    fn through(lens: &Arc<Lens>, view: Arc<View>) -> Arc<Lens> {
+        if Arc::ptr_eq(&lens.view, &view) {
+            return lens.clone();
+        }
+        Arc::new(Lens { view, ..Lens::clone(lens) })
+    }
+
     /// How the view looks at the question: the same lens as long as it shows the same.
     async fn lens(&self, app: &App, view: Arc<View>, me: Uuid, last: Option<&Arc<Lens>>) -> Result<Arc<Lens>> {
         let last = last.filter(|last| last.view.id == view.id);
         let looks = match last {
-            Some(last) if !last.is_looked() => return Ok(last.clone()),
+            Some(last) if !last.is_looked() => return Ok(Self::through(last, view)),
             // a look is one person's, and in the place of another there is none
             _ if self.key.person.is_some() && self.key.place.is_none() => {
                 app.gate.open_looks(me, app.clock.now()).await?
@@ -354,7 +362,7 @@ impl Group {
             _ => Vec::new(),
         };
         if let Some(last) = last.filter(|last| last.looks == looks) {
-            return Ok(last.clone());
+            return Ok(Self::through(last, view));
         }
         let limits = app.graphql.limits();
         let lens = match self.desk.question.watch(&view, app.gate.dialect(), &self.desk.codec, limits) {
@@ -365,7 +373,7 @@ impl Group {
             Ok(watch) => {
                 // before the first cursor that is sealed by them
                 app.gate.keep_policies().await?;
-                Lens { print: watch.print(me), watch: Some(watch), view, me, looks }
+                Lens { print: watch.print(me), watch: Some(Arc::new(watch)), view, me, looks }
             }
             Err(error) if matches!(error.code(), Code::Internal) => return Err(error),
             Err(_) => Lens { view, watch: None, print: [0; 16], me, looks },
@@ -492,7 +500,7 @@ impl Group {
         let view = app.gate.former_view(caller, mark.policies, Position(position), at).await?;
         let Some(view) = view else { return Ok(None) };
         let limits = app.graphql.limits();
-        let watch = self.desk.question.watch(&view, app.gate.dialect(), &self.desk.codec, limits).ok();
+        let watch = self.desk.question.watch(&view, app.gate.dialect(), &self.desk.codec, limits).ok().map(Arc::new);
         let me = caller.principal;
         let print = watch.as_ref().map_or([0; 16], |watch| watch.print(me));
         // it was made again as it was, or it tells nothing

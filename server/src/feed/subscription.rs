@@ -117,14 +117,14 @@ impl Shared {
     }
 
     /// All in one hand: the reader is woken once.
-    fn put<'a>(&self, events: impl IntoIterator<Item = &'a Arc<Event>>, end: Option<End>, bounded: bool) -> Sent {
+    fn put<'a>(&self, events: impl IntoIterator<Item = &'a Arc<Event>>, end: Option<End>) -> Sent {
         let mut queue = self.queue();
         if queue.gone || queue.end.is_some() {
             return Sent::Gone;
         }
         let mut sent = Sent::Taken;
         for event in events {
-            if bounded && self.bounds.is_full(queue.load(), event) {
+            if self.bounds.is_full(queue.load(), event) {
                 sent = Sent::Full;
                 break;
             }
@@ -152,12 +152,7 @@ impl Subscriber {
 
     /// As far as there is [`Subscriber::room`].
     pub fn send_all<'a>(&self, events: impl IntoIterator<Item = &'a Arc<Event>>) -> Sent {
-        self.0.put(events, None, true)
-    }
-
-    /// Takes one beyond the bounds: what a reader is told that was too slow. To be sent once for each [`Sent::Full`].
-    pub fn send_anyway(&self, event: &Arc<Event>) -> Sent {
-        self.0.put([event], None, false)
+        self.0.put(events, None)
     }
 
     /// How many of these there is room for, and what sending all would come to. Only the reader changes it meanwhile, so
@@ -180,7 +175,7 @@ impl Subscriber {
 
     /// What waits is still delivered.
     pub fn end(self, end: End) {
-        self.0.put([], Some(end), false);
+        self.0.put([], Some(end));
     }
 
     pub fn is_gone(&self) -> bool {
@@ -206,7 +201,7 @@ impl Drop for Subscriber {
     fn drop(&mut self) {
         // nothing if it has ended
         let lost = Error::unavailable("the feed let go of a subscription");
-        self.0.put([], Some(End::Failed(Arc::new(lost))), false);
+        self.0.put([], Some(End::Failed(Arc::new(lost))));
     }
 }
 
@@ -312,9 +307,8 @@ mod tests {
             subscriber.send(&event(body));
         }
         assert_eq!(subscriber.send(&event("d")), Sent::Full);
-        assert_eq!(subscriber.send_anyway(&event("gap")), Sent::Taken);
         assert_eq!(take(&mut subscription, 2).await.0, ["a", "b"]);
-        assert_eq!(take(&mut subscription, 1_000).await.0, ["c", "gap"]);
+        assert_eq!(take(&mut subscription, 1_000).await.0, ["c"]);
         assert!(subscriber.drained().await);
     }
 

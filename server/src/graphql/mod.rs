@@ -27,6 +27,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use async_graphql::dynamic::Schema;
@@ -349,14 +350,20 @@ fn subscribes(app: &App, request: &Request) -> bool {
             .is_ok_and(|document| document.is_subscription())
 }
 
-/// How often an answer is made anew because the shared data changed under it.
-const ATTEMPTS: usize = 5;
+/// How long an answer is made anew because the shared data changed under it. Each time may meet another change: how
+/// often says nothing.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn changing() -> Error {
+    Error::unavailable("the shared data changed too often to answer")
+}
 
 async fn try_answer(app: &Arc<App>, caller: &Caller, mut request: Request) -> std::result::Result<Vec<u8>, Refused> {
     let now = app.clock.now();
     let mut view = app.gate.view(caller, now).await?;
     let mut paid = 0;
-    for _ in 0..ATTEMPTS {
+    let until = tokio::time::Instant::now() + PATIENCE;
+    while tokio::time::Instant::now() < until {
         match attempt(app, caller, &view, &mut request, now, &mut paid).await {
             Ok(Some(body)) => return Ok(body),
             Ok(None) => {}
@@ -370,7 +377,7 @@ async fn try_answer(app: &Arc<App>, caller: &Caller, mut request: Request) -> st
         }
         view = app.gate.fresh_view(caller, now).await?;
     }
-    Err(Error::unavailable("the shared data changed too often to answer").into())
+    Err(changing().into())
 }
 
 async fn attempt(

@@ -31,6 +31,8 @@ pub enum Deed {
     /// Change a field
     Update,
     Delete,
+    /// Do what the hub has operations for, such as to pause a webhook
+    Manage,
     /// Take rows along, as a file
     Export,
     /// Break the glass: see a hidden field for an hour
@@ -66,6 +68,7 @@ impl Deed {
             Deed::Create => "create",
             Deed::Update => "update",
             Deed::Delete => "delete",
+            Deed::Manage => "manage",
             Deed::Export => "export",
             Deed::Open => "open",
         }
@@ -73,7 +76,7 @@ impl Deed {
 
     /// Whether it is done to whole rows, never to a field.
     pub fn is_whole(self) -> bool {
-        matches!(self, Deed::Create | Deed::Delete | Deed::Export)
+        matches!(self, Deed::Create | Deed::Delete | Deed::Manage | Deed::Export)
     }
 
     /// Why it cannot be asked so.
@@ -103,6 +106,7 @@ impl Deed {
             Deed::Create => Act::Create,
             Deed::Update => Act::Write(field),
             Deed::Delete => Act::Delete,
+            Deed::Manage => Act::Manage,
             Deed::Export => Act::Export,
         }
     }
@@ -135,6 +139,7 @@ impl Deed {
                 by_field(of, &seen.row, may)
             }
             Deed::Delete => wholly(of, and([seen.row.clone(), seen.writes.delete.clone()])),
+            Deed::Manage => wholly(of, and([seen.row.clone(), seen.writes.manage.clone()])),
             Deed::Export => wholly(of, and([seen.row, let_out(rules, seat, facts, ty)?])),
             Deed::Open => {
                 let broken = one_type(rules, seat, facts, ty, Glass::Broken)?;
@@ -158,6 +163,7 @@ impl Deed {
             Deed::Create => "may create",
             Deed::Update => "may change",
             Deed::Delete => "may delete",
+            Deed::Manage => "may manage",
             Deed::Export => "may take along",
             Deed::Open => "may open",
         }
@@ -169,6 +175,7 @@ impl Deed {
             Deed::Create => "may be created",
             Deed::Update => "may be changed",
             Deed::Delete => "may be deleted",
+            Deed::Manage => "may be managed",
             Deed::Export => "may be taken along",
             Deed::Open => "may be opened",
         }

@@ -164,7 +164,7 @@ async fn of_seat(
 ) -> Result<Vec<SeatDiff>> {
     let facts = Facts::read(db, &taken.seat, now).await?;
     let view = |rules: &Rules| -> Result<View> {
-        compile(rules, &taken.seat, facts.clone()).map_err(|why| Error::usage(why.to_string()))
+        compile(rules, &taken.seat, &facts).map_err(|why| Error::usage(why.to_string()))
     };
     let beside = |rules: &Rules| -> Result<Vec<Beside>> {
         let of = |ty: &Type| Beside::of(rules, &taken.seat, &facts, ty, opens(old, ty) || opens(new, ty));

@@ -219,7 +219,7 @@ pub async fn run(db: &Db, rules: &Rules, now: Instant, all: &[Expectation], grou
         if !views.contains_key(&(expectation.seat.as_str(), at)) {
             let (seat, person) = roster::resolve(db, &expectation.seat, at).await.map_err(told)?;
             let facts = Facts::read(db, &seat, at).await?;
-            let view = compile(rules, &seat, facts.clone()).map_err(unfit)?;
+            let view = compile(rules, &seat, &facts).map_err(unfit)?;
             views.insert((&expectation.seat, at), Asker { seat, person, facts, view });
         }
         let Some(asker) = views.get(&(expectation.seat.as_str(), at)) else { continue };

@@ -10,6 +10,7 @@ tests! {
         what_is_not_seen_is_not_written,
         who_may_not_learns_who_may,
         rows_are_created_and_deleted_whole,
+        webhooks_are_managed,
         machines_take_nothing_along,
         a_hidden_field_may_be_opened,
         json_says_what_is_asked;
@@ -44,6 +45,7 @@ async fn an_open_answer_may_be_changed(hub: Hub) {
             "  permit commitment.answer  commitment.cedar:",
             "“A supplier's planner changes quantity, reason and comment",
             "      yes resource.version.status == \"published\"\n",
+            "      yes resource.bucketStart > context.now.offset(duration(\"54h\"))\n",
             "  permit commitment.own  commitment.cedar:",
             ", to read it\n",
             "  from 2026-06-26T18:00:00Z on, by itself: it may be changed no more\n",
@@ -121,6 +123,29 @@ async fn rows_are_created_and_deleted_whole(hub: Hub) {
     holds(&text, &["may delete SupplyCommitment in no row, because no policy permits it to a partner_planner"]);
     let text = told(&hub, "delete", &["nordwind/admin", "AgreementScope"]).await;
     holds(&text, &["nordwind/admin may delete AgreementScope in "]);
+}
+
+async fn webhooks_are_managed(hub: Hub) {
+    let admin = "aqua-seals/partner_admin";
+    let add = [
+        "webhook",
+        "add",
+        "--as",
+        admin,
+        "https://example.com/in",
+        "subscription { changes(types: [PRINCIPAL]) { kind id cursor } }",
+    ];
+    let id = hub.cli(&add).run().await.good();
+    let id = id.split_whitespace().find(|word| word.len() == 36).unwrap();
+    let text = told(&hub, "manage", &[admin, "WebhookEndpoint", id]).await;
+    holds(
+        &text,
+        &["may manage the WebhookEndpoint `", "`: `webhook.manage`\n", "permit webhook.manage  webhook.cedar:"],
+    );
+    let text = told(&hub, "manage", &[admin, "WebhookEndpoint"]).await;
+    holds(&text, &["may manage WebhookEndpoint in 1 of the 1 rows that it sees, 1 in all: `webhook.manage`\n"]);
+    let text = told(&hub, "manage", &[AQUA, "WebhookEndpoint"]).await;
+    holds(&text, &["in no row, because no policy permits it", "permitted to others by webhook.manage"]);
 }
 
 async fn machines_take_nothing_along(hub: Hub) {

@@ -127,7 +127,7 @@ const AT_ONCE: usize = 1_000;
 
 /// The ties that others wrote since, if they did: then nothing is written.
 async fn remember(db: &Db, how: &Release, known: &Ties, after: &Ties) -> Result<Option<Ties>> {
-    let tx = db.orm().begin().await?;
+    let tx = db.writer().begin().await?;
     // one after the other, and on SQLite as the one that writes from the start
     let lock = match tx.get_database_backend() {
         DbBackend::Postgres => "LOCK TABLE guard_tie IN SHARE ROW EXCLUSIVE MODE",

@@ -61,7 +61,7 @@ impl Limits {
 }
 
 async fn trim_file(db: &Db, limits: &Limits) -> Result<()> {
-    let db = db.orm();
+    let db = db.writer();
     loop {
         let bound = "SELECT max(id) FROM (SELECT id, at FROM change_event ORDER BY id LIMIT ?) e \
                      WHERE at < ? OR id <= (SELECT max(id) FROM change_event) - ?";
@@ -92,7 +92,7 @@ struct Segment {
 }
 
 async fn trim_ring(db: &Db, limits: &Limits, now: Instant) -> Result<()> {
-    let transaction = db.orm().begin().await?;
+    let transaction = db.writer().begin().await?;
     if !flag(&transaction, &format!("SELECT pg_try_advisory_xact_lock({LOCK})")).await? {
         return Ok(());
     }
@@ -130,7 +130,7 @@ async fn trim_ring(db: &Db, limits: &Limits, now: Instant) -> Result<()> {
 
 /// Emptying a table takes it from snapshots, too, so whoever may still read by an earlier bound is waited for.
 async fn empty(db: &Db) -> Result<()> {
-    let transaction = db.orm().begin().await?;
+    let transaction = db.writer().begin().await?;
     let sql = format!("SELECT pg_try_advisory_xact_lock({LOCK})");
     if !flag(&transaction, &sql).await? {
         return Ok(());

@@ -26,7 +26,7 @@ use crate::{
     audit::Audit,
     auth::expired,
     catalogue::{CATALOGUE, Type, TypeId, Value},
-    error::{Error, Result},
+    error::Result,
 };
 
 /// What somebody wants to write.
@@ -57,22 +57,25 @@ impl Change {
     }
 }
 
-/// How often a transaction that another one got in the way of is begun again.
-const ATTEMPTS: usize = 3;
+/// A transaction about to write, in which the shared data stand still: the view of this version holds until its end.
+pub struct Begun {
+    tx: Tx,
+    pub version: i64,
+    _turn: Option<OwnedMutexGuard<()>>,
+}
 
 impl Gate {
-    /// Writes, and gives the key of the row. `None`: the view is no longer the caller's, ask with a fresh one.
-    pub async fn write(&self, audit: &Audit, caller: &Caller, view: &View, write: &Write) -> Result<Option<Uuid>> {
+    /// Writers of what views are compiled from go one after the other. Those of this process wait before they take a
+    /// connection.
+    pub async fn begin(&self, write: &Write) -> Result<Begun> {
         if write.once.is_some() {
             self.forget_keys().await;
         }
-        for _ in 1..ATTEMPTS {
-            match self.attempt(audit, caller, view, write).await {
-                Err(Error::InTheWay) => {}
-                done => return done,
-            }
-        }
-        self.attempt(audit, caller, view, write).await
+        let decides = decides(CATALOGUE.ty(write.ty));
+        let turn = if decides { Some(self.deciding.clone().lock_owned().await) } else { None };
+        let tx = Tx::begin(&self.db).await?;
+        let version = tx.version(if decides { Lock::Write } else { Lock::Share }).await?;
+        Ok(Begun { tx, version, _turn: turn })
     }
 
     async fn forget_keys(&self) {
@@ -81,16 +84,17 @@ impl Gate {
         }
     }
 
-    /// For a write of what views are compiled from. Each makes the views of the others stale, who would begin again and
-    /// again: they go one after the other, those of this process at least.
-    pub async fn turn_to_decide(&self, ty: TypeId) -> Option<OwnedMutexGuard<()>> {
-        if decides(CATALOGUE.ty(ty)) { Some(self.deciding.clone().lock_owned().await) } else { None }
-    }
-
-    async fn attempt(&self, audit: &Audit, caller: &Caller, view: &View, write: &Write) -> Result<Option<Uuid>> {
-        let tx = Tx::begin(&self.db).await?;
+    /// Writes, and gives the key of the row. `None`: the view is no longer the caller's, begin again with a fresh one.
+    pub async fn write(
+        &self,
+        begun: Begun,
+        audit: &Audit,
+        caller: &Caller,
+        view: &View,
+        write: &Write,
+    ) -> Result<Option<Uuid>> {
+        let Begun { tx, version, _turn } = begun;
         let ty = CATALOGUE.ty(write.ty);
-        let version = tx.version(if decides(ty) { Lock::Write } else { Lock::Share }).await?;
         let before = match &write.change {
             Change::Create(_) => None,
             Change::Update(key, _) | Change::Delete(key) => tx.row(ty, *key, Lock::Write).await?,

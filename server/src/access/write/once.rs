@@ -39,7 +39,7 @@ impl Keys {
         }
         let mut query = Query::delete();
         query.from_table(Alias::new(TABLE)).and_where(Expr::col(Alias::new("at")).lt(now.0.saturating_sub(KEPT)));
-        db.orm().execute(&query).await?;
+        db.writer().execute(&query).await?;
         Ok(())
     }
 }

@@ -66,7 +66,7 @@ impl Tx {
     pub async fn begin(db: &Db) -> Result<Self> {
         let immediate = Some(SqliteTransactionMode::Immediate);
         let options = TransactionOptions { sqlite_transaction_mode: immediate, ..TransactionOptions::default() };
-        Ok(Tx { inner: db.orm().begin_with_options(options).await?, dialect: db.dialect() })
+        Ok(Tx { inner: db.writer().begin_with_options(options).await?, dialect: db.dialect() })
     }
 
     /// Who makes the changes that follow, for the change log.

@@ -13,7 +13,7 @@ use serde_json::{Map, Value as Json, json};
 use uuid::Uuid;
 
 use super::{
-    ATTEMPTS, Codec, Refused,
+    Codec, PATIENCE, Refused, changing,
     compile::{Compiler, Wanted},
     document::Document,
     json,
@@ -202,32 +202,47 @@ impl<'a> Asked<'a> {
     }
 
     async fn write(self, ready: &mut Ready, key: &str, wanted: &Wanted<'_>) -> Result<Done> {
-        let Asked { app, caller, .. } = self;
-        let _turn = match &ready.change {
-            Change::Write(write) => app.gate.turn_to_decide(write.ty).await,
-            Change::Look(_) | Change::Hook(_) => None,
-        };
+        let mut why = changing();
         for _ in 0..ATTEMPTS {
-            let written = match &ready.change {
-                Change::Look(look) => Some(app.gate.break_glass(&app.post, caller, &look.look()).await?.into()),
-                Change::Write(write) => app.gate.write(&app.audit, caller, &ready.view, write).await?.map(Done::from),
-                Change::Hook(webhook::Asked { wish, once }) => {
-                    let acted = crate::webhook::act(app, caller, &ready.view, wish, once.as_deref()).await?;
-                    acted.map(|done| Done { row: done.endpoint, secret: done.secret })
-                }
-            };
-            if let Some(done) = written {
-                return Ok(done);
+            match self.attempt(ready, key, wanted).await {
+                Ok(Some(done)) => return Ok(done),
+                Ok(None) => why = changing(),
+                Err(Error::InTheWay) => why = Error::InTheWay,
+                Err(error) => return Err(error),
             }
-            *ready = self.ready(app.gate.fresh_view(caller, app.clock.now()).await?, key, wanted)?;
         }
-        Err(changing())
+        Err(why)
+    }
+
+    /// `None`: what the write was decided by has moved.
+    async fn attempt(self, ready: &mut Ready, key: &str, wanted: &Wanted<'_>) -> Result<Option<Done>> {
+        let Asked { app, caller, .. } = self;
+        match &ready.change {
+            Change::Look(look) => Ok(Some(app.gate.break_glass(&app.post, caller, &look.look()).await?.into())),
+            Change::Hook(webhook::Asked { wish, once }) => {
+                let acted = crate::webhook::act(app, caller, &ready.view, wish, once.as_deref()).await?;
+                if acted.is_none() {
+                    *ready = self.ready(app.gate.fresh_view(caller, app.clock.now()).await?, key, wanted)?;
+                }
+                Ok(acted.map(|done| Done { row: done.endpoint, secret: done.secret }))
+            }
+            Change::Write(write) => {
+                let begun = app.gate.begin(write).await?;
+                let view = app.gate.view_at(caller, begun.version, app.clock.now()).await?;
+                if !Arc::ptr_eq(&view, &ready.view) {
+                    *ready = self.ready(view, key, wanted)?;
+                }
+                let Change::Write(write) = &ready.change else { return Ok(None) };
+                Ok(app.gate.write(begun, &app.audit, caller, &ready.view, write).await?.map(Done::from))
+            }
+        }
     }
 
     async fn read_back(self, ready: &mut Ready, key: &str, wanted: &Wanted<'_>, done: &Done) -> Result<run::Answered> {
         let Asked { app, caller, codec, variables, .. } = self;
         // the write itself may have changed what its writer sees
-        for _ in 0..ATTEMPTS {
+        let until = tokio::time::Instant::now() + PATIENCE;
+        while tokio::time::Instant::now() < until {
             let now = app.clock.now();
             ready.tell(done);
             let (view, plan) = (&ready.view, &ready.plan);
@@ -244,9 +259,8 @@ impl<'a> Asked<'a> {
     }
 }
 
-fn changing() -> Error {
-    Error::unavailable("the shared data changed too often to answer")
-}
+/// How often a write is begun again that another one got in the way of, or whose rules moved meanwhile.
+const ATTEMPTS: usize = 5;
 
 /// The answer as it is written, field by field.
 struct Out {

@@ -39,7 +39,9 @@ impl Case<'_> {
             Deed::Read => true,
             Deed::Open => self.read.is_some() && !self.is_full(field),
             Deed::Update => self.is_full(field),
-            Deed::Create | Deed::Delete | Deed::Export => self.read.is_some() && self.lacking().is_empty(),
+            Deed::Create | Deed::Delete | Deed::Manage | Deed::Export => {
+                self.read.is_some() && self.lacking().is_empty()
+            }
         }
     }
 

@@ -372,6 +372,7 @@ impl<'a> Case<'a> {
             Deed::Create => rules.writes[ty].create.iter().collect(),
             Deed::Update => rules.writes[ty].fields.iter().collect(),
             Deed::Delete => rules.writes[ty].delete.iter().collect(),
+            Deed::Manage => rules.writes[ty].manage.iter().collect(),
             Deed::Export => vec![&rules.exports[ty]],
         };
         for class in classes {
