@@ -43,6 +43,22 @@ impl Voice {
         voices
     }
 
+    /// Every seat in the place of every other one that it may take: an operator in all, a deputy in those that were
+    /// delegated to it. With each, the two seats.
+    pub async fn in_places(hub: &Hub) -> Vec<(Self, [Self; 2])> {
+        let all = Voice::all(hub).await;
+        let mut placed = Vec::new();
+        for own in &all {
+            for theirs in all.iter().filter(|theirs| theirs.seat != own.seat) {
+                let found = own.app.gate.in_place(&own.caller, &theirs.seat, own.app.clock.now()).await;
+                let Ok(caller) = found else { continue };
+                let seat = format!("{} as {}", own.seat, theirs.seat);
+                placed.push((Voice { seat, caller, app: own.app.clone() }, [own.clone(), theirs.clone()]));
+            }
+        }
+        placed
+    }
+
     pub async fn view(&self) -> Arc<View> {
         self.app.gate.view(&self.caller, self.app.clock.now()).await.unwrap()
     }

@@ -143,6 +143,18 @@ impl Database {
         }
     }
 
+    /// Runs statements past the hub, all of them or none.
+    pub async fn all(&self, statements: &[String]) {
+        let all = statements.join(";\n");
+        match &self.file {
+            Some(file) => {
+                let batch = format!("BEGIN IMMEDIATE; {all}; COMMIT");
+                lite(file).execute_batch(&batch).unwrap_or_else(|error| panic!("{all}: {error}"));
+            }
+            None => drop(postgres(&self.url, &all).await),
+        }
+    }
+
     /// The first column of each row as text, null as nothing.
     pub async fn texts(&self, sql: &str) -> Vec<Option<String>> {
         match &self.file {

@@ -262,6 +262,12 @@ impl Hub {
         self.0.database.sql(sql).await
     }
 
+    /// Several of them, in one transaction.
+    pub async fn all(&self, statements: &[String]) {
+        assert!(!self.0.shared_rows, "others read these rows: register the test as `changing`");
+        self.0.database.all(statements).await;
+    }
+
     /// The first column as text, null as nothing.
     pub async fn texts(&self, sql: &str) -> Vec<Option<String>> {
         self.0.database.texts(sql).await

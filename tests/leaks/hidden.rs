@@ -287,6 +287,11 @@ pub struct Changes {
 
 /// Gives every hidden value another.
 pub async fn values(hub: &Hub, voice: &Voice, view: &View, read: &Read) -> Changes {
+    some_values(hub, voice, view, read, usize::MAX).await
+}
+
+/// The same of so many rows that hide the same: those that are seen go first.
+pub async fn some_values(hub: &Hub, voice: &Voice, view: &View, read: &Read, most: usize) -> Changes {
     let dialect = hub.dialect();
     let mut changes = Changes::default();
     for ty in &CATALOGUE.types {
@@ -297,7 +302,9 @@ pub async fn values(hub: &Hub, voice: &Voice, view: &View, read: &Read) -> Chang
         let all: Vec<Uuid> = all.into_iter().flatten().map(|id| id.parse().unwrap()).collect();
         for (i, field) in ty.fields.iter().enumerate().skip(1) {
             let hides = |id: &&Uuid| seen.get(*id).is_none_or(|hides| hides.contains(&i));
-            let rows: Vec<Uuid> = all.iter().filter(hides).copied().collect();
+            let mut rows: Vec<Uuid> = all.iter().filter(hides).copied().collect();
+            rows.sort_by_key(|id| !seen.contains_key(id));
+            rows.truncate(most);
             if rows.is_empty() {
                 continue;
             }
@@ -443,13 +450,9 @@ fn parts(ty: &Type) -> [String; 3] {
     [lacks(&kept, table), lacks(table, &kept), differs]
 }
 
-/// One statement after the other; PostgreSQL takes them at once.
+/// In one transaction: streams tell of it at once.
 pub async fn run(hub: &Hub, statements: &[String]) {
-    if hub.dialect() == Dialect::Postgres && !statements.is_empty() {
-        hub.sql(&statements.join("; ")).await;
-        return;
-    }
-    for statement in statements {
-        hub.sql(statement).await;
+    if !statements.is_empty() {
+        hub.all(statements).await;
     }
 }

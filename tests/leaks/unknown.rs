@@ -19,6 +19,7 @@ use crate::{
 tests! {
     reading:
         hidden_fields_are_unknown_in_every_position,
+        hidden_fields_are_unknown_to_who_stands_for_another,
         hidden_fields_are_unknown_in_variables,
         hidden_types_are_unknown,
         what_is_shown_in_sums_is_unknown_elsewhere,
@@ -141,8 +142,17 @@ const TESTS: &[&str] = &["eq", "ne", "in", "notIn", "gt", "gte", "lt", "lte", "l
 const SPANS: &[&str] = &["", "_DAY", "_WEEK", "_MONTH", "_QUARTER", "_YEAR"];
 
 async fn hidden_fields_are_unknown_in_every_position(hub: Hub) {
+    in_every_position(&hub, Voice::all(&hub).await).await;
+}
+
+async fn hidden_fields_are_unknown_to_who_stands_for_another(hub: Hub) {
+    let placed = Voice::in_places(&hub).await;
+    in_every_position(&hub, placed.into_iter().map(|(voice, _)| voice).collect()).await;
+}
+
+async fn in_every_position(hub: &Hub, voices: Vec<Voice>) {
     let (mut documents, mut names, mut seats) = (0, 0, 0);
-    for voice in Voice::all(&hub).await {
+    for voice in voices {
         let view = voice.view().await;
         let class = &view.class;
         let mut trial = Trial::of(&voice);

@@ -21,9 +21,10 @@ use crate::{
 };
 
 tests! {
-    reading: ids_of_hidden_rows_are_ids_of_none;
+    reading: ids_of_hidden_rows_are_ids_of_none, who_stands_for_another_sees_no_more_than_both;
     changing:
         hidden_values_move_nothing,
+        hidden_values_move_nothing_for_who_stands_for_another,
         what_a_treatment_takes_away_moves_nothing,
         hidden_rows_move_nothing_for_partners,
         hidden_rows_move_nothing_for_the_house;
@@ -220,7 +221,9 @@ async fn exports(hub: &Hub, voice: &Voice, view: &View) -> Asked {
     let slug = hub.texts(&format!("SELECT slug FROM organisation WHERE id = {organisation}")).await;
     let seat = format!("{}/{}", slug[0].as_deref().unwrap(), view.seat.role);
     let mut all = Vec::new();
-    for ty in CATALOGUE.types.iter().filter(|ty| view.sees_type(ty.id)) {
+    // nobody takes anything along in the place of another
+    let alone = voice.caller.place.is_none();
+    for ty in CATALOGUE.types.iter().filter(|ty| alone && view.sees_type(ty.id)) {
         let (mut sheet, asked) = (Vec::new(), export::Args { ty: ty.name.into(), seat: seat.clone() });
         let code = export::run(voice.app(), &asked, &mut sheet).await.err().map(|error| error.code().as_str());
         all.push((format!("export {}", ty.name), format!("{code:?} {}", String::from_utf8(sheet).unwrap())));
@@ -250,34 +253,91 @@ async fn same_lines(hub: &Hub, voice: &Voice, since: i64, times: usize) -> usize
 }
 
 async fn hidden_values_move_nothing(hub: Hub) {
+    let deciding = hidden_values(&hub, Voice::all(&hub).await).await;
+    let name = |(ty, i): &(TypeId, usize)| format!("{}.{}", CATALOGUE.ty(*ty).name, CATALOGUE.ty(*ty).fields[*i].name);
+    let deciding: BTreeSet<String> = deciding.iter().map(name).collect();
+    let said: BTreeSet<String> =
+        DECIDES.iter().flat_map(|(_, fields)| fields.iter().map(|f| (*f).to_string())).collect();
+    assert_eq!(deciding, said, "what decides and is hidden from somebody");
+}
+
+/// An operator who looks as another seat, a deputy: neither learns what the two views together hide.
+async fn hidden_values_move_nothing_for_who_stands_for_another(hub: Hub) {
+    let placed = Voice::in_places(&hub).await;
+    hidden_values(&hub, placed.into_iter().map(|(voice, _)| voice).collect()).await;
+}
+
+/// Changes what each does not see, and returns what was left alone.
+async fn hidden_values(hub: &Hub, voices: Vec<Voice>) -> Read {
     let dialect = hub.dialect();
     let (mut changed, mut fields, mut asked, mut exported, mut lines, mut deciding) = (0, 0, 0, 0, 0, Read::new());
-    for voice in Voice::all(&hub).await {
+    let seats = voices.len();
+    for voice in voices {
         let view = voice.view().await;
         let dump = Dump::of(&voice).await;
         let questions = questions::all(&view, &dump);
         let since = hub.log_end().await;
-        let (before, taken) = (answers(&voice, &questions).await, exports(&hub, &voice, &view).await);
-        let changes = hidden::values(&hub, &voice, &view, &read_by(&view).0).await;
+        let (before, taken) = (answers(&voice, &questions).await, exports(hub, &voice, &view).await);
+        let mut read = read_by(&view).0;
+        if voice.caller.place.is_some() {
+            // whoever stands for another has named its organisation
+            let ty = CATALOGUE.by_name("Organisation").unwrap();
+            read.insert((ty.id, ty.field_index("slug").unwrap()));
+        }
+        let changes = hidden::values(hub, &voice, &view, &read).await;
         for sql in &changes.sql {
             changed += hub.sql(sql).await;
         }
         deciding.extend(changes.deciding);
         fields += changes.fields;
         compare(&voice, &before, &answers(&voice, &questions).await, "a hidden value");
-        compare(&voice, &taken, &exports(&hub, &voice, &view).await, "a hidden value");
-        lines += same_lines(&hub, &voice, since, 2).await;
+        compare(&voice, &taken, &exports(hub, &voice, &view).await, "a hidden value");
+        lines += same_lines(hub, &voice, since, 2).await;
         (asked, exported) = (asked + before.len(), exported + taken.len());
     }
     println!(
-        "hidden values on {dialect:?}: {fields} fields in {changed} rows changed, {asked} documents and {exported} \
-         exports asked twice, {lines} lines of the log"
+        "hidden values on {dialect:?}: {seats} seats, {fields} fields in {changed} rows changed, {asked} documents and \
+         {exported} exports asked twice, {lines} lines of the log"
     );
-    let name = |(ty, i): &(TypeId, usize)| format!("{}.{}", CATALOGUE.ty(*ty).name, CATALOGUE.ty(*ty).fields[*i].name);
-    let deciding: BTreeSet<String> = deciding.iter().map(name).collect();
-    let said: BTreeSet<String> =
-        DECIDES.iter().flat_map(|(_, fields)| fields.iter().map(|f| (*f).to_string())).collect();
-    assert_eq!(deciding, said, "what decides and is hidden from somebody");
+    deciding
+}
+
+/// Whoever stands for another sees of no row or field what that one does not, nor what it does not see itself, unless that
+/// was handed to it.
+async fn who_stands_for_another_sees_no_more_than_both(hub: Hub) {
+    let (mut places, mut deputies, mut rows) = (0, 0, 0);
+    let delegated = hub.texts("SELECT CAST(object_types AS text) FROM delegation").await;
+    let delegated: Vec<String> = delegated.into_iter().flatten().collect();
+    for (voice, [own, theirs]) in Voice::in_places(&hub).await {
+        let (view, own_view, their_view) = (voice.view().await, own.view().await, theirs.view().await);
+        deputies += usize::from(!own_view.class.operator);
+        for ty in CATALOGUE.types.iter().filter(|ty| view.sees_type(ty.id)) {
+            let mut held = vec![(&theirs, &their_view)];
+            // what is handed over a deputy need not see itself
+            let is_handed = !own_view.class.operator && delegated.iter().any(|types| types.contains(ty.name));
+            held.extend((!is_handed).then_some((&own, &own_view)));
+            let shown = seen(&voice, &view, ty).await;
+            for (holder, held) in &held {
+                let theirs = seen(holder, held, ty).await;
+                for (row, hides) in &shown {
+                    let Some(hidden) = theirs.get(row) else { panic!("{} sees {} {row}", voice.seat, ty.name) };
+                    let more: Vec<&str> =
+                        hidden.difference(hides).map(|field| ty.fields[*field].name.as_str()).collect();
+                    assert!(
+                        more.is_empty(),
+                        "{} sees {more:?} of {} {row}, {} does not",
+                        voice.seat,
+                        ty.name,
+                        holder.seat
+                    );
+                }
+            }
+            rows += shown.len();
+        }
+        places += 1;
+    }
+    println!("in the place of another on {:?}: {places} seats, {deputies} of deputies, {rows} rows", hub.dialect());
+    assert!(deputies > 0 && places > deputies && rows > 0);
 }
 
 /// What a prefix, a mask or a band leaves out is as hidden as a hidden value.

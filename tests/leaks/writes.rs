@@ -2,10 +2,10 @@
 //! made of the catalogue: each mutation, each field of its input, with what the seat sees, what it does not and what
 //! nobody has. It runs in two worlds that the seat cannot tell apart, and what is answered must be the same.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use entente::{
-    access::{Treatment, View},
+    access::{Treatment, View, connect::Dialect},
     catalogue::{CATALOGUE, Field, Type, TypeId},
     graphql::{
         Codec,
@@ -38,6 +38,8 @@ struct Case {
     input: Map<String, Json>,
     /// What a row that is hidden has, or, beside it, what no row has: both give the same answer.
     given: Option<String>,
+    /// All that must not be the same in two rows is as in a hidden one.
+    collides: bool,
 }
 
 struct Script<'a> {
@@ -47,11 +49,38 @@ struct Script<'a> {
     hidden: HashMap<TypeId, Vec<Uuid>>,
     /// Values of a hidden row that no other row of the type may have.
     taken: HashMap<(TypeId, &'static str), String>,
+    /// What some hidden rows have in the columns that are unique together.
+    together: HashMap<TypeId, Vec<Map<String, Json>>>,
     cases: Vec<Case>,
 }
 
-/// Columns that are unique by themselves.
-const UNIQUE: [&str; 4] = ["slug", "subject", "sku", "number"];
+/// The columns that two rows of a table must not share all of, as the database has them.
+async fn unique(hub: &Hub) -> Vec<(&'static Type, Vec<&'static Field>)> {
+    let sql = match hub.dialect() {
+        Dialect::Sqlite => {
+            "SELECT m.name || ' ' || (SELECT group_concat(i.name, ' ') FROM pragma_index_info(l.name) i) \
+             FROM sqlite_master m, pragma_index_list(m.name) l WHERE m.type = 'table' AND l.\"unique\" = 1"
+        }
+        Dialect::Postgres => {
+            "SELECT c.relname || ' ' || string_agg(a.attname, ' ') FROM pg_index x JOIN pg_class c ON c.oid = x.indrelid \
+             JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (x.indkey) \
+             WHERE x.indisunique AND c.relnamespace = 'public'::regnamespace GROUP BY c.relname, x.indexrelid"
+        }
+    };
+    let mut found = Vec::new();
+    for line in hub.texts(sql).await.into_iter().flatten() {
+        let mut words = line.split(' ');
+        let table = words.next().unwrap();
+        let Some(ty) = CATALOGUE.types.iter().find(|ty| ty.table == table) else { continue };
+        let fields = words.map(|column| ty.fields.iter().find(|field| field.column == column).unwrap());
+        let fields: Vec<&Field> = fields.collect();
+        if fields.iter().any(|field| field.name != "id") {
+            found.push((ty, fields));
+        }
+    }
+    assert!(found.iter().any(|(_, fields)| fields.len() == 1) && found.iter().any(|(_, fields)| fields.len() > 1));
+    found
+}
 
 fn none(ty: &Type, n: u128) -> Uuid {
     Uuid::from_u128(0x7000_0000_0000_0000_0000_0000_0000_0000 + ((ty.id.0 as u128) << 32) + n)
@@ -94,7 +123,7 @@ impl Script<'_> {
     }
 
     fn add(&mut self, mutation: Mutation, input: Map<String, Json>) {
-        self.cases.push(Case { mutation, input, given: None });
+        self.cases.push(Case { mutation, input, given: None, collides: false });
     }
 
     /// Once with the ids of so many hidden rows, and once with ids that no row has.
@@ -110,7 +139,7 @@ impl Script<'_> {
         for given in both {
             let mut input = input.clone();
             input.insert(at.into(), given.clone().into());
-            self.cases.push(Case { mutation, input, given: Some(given) });
+            self.cases.push(Case { mutation, input, given: Some(given), collides: false });
         }
     }
 
@@ -119,6 +148,16 @@ impl Script<'_> {
         if let Some(taken) = self.taken.get(&(mutation.ty.id, field.column)).cloned() {
             let free = taken.chars().rev().collect::<String>() + "zz";
             self.pair(mutation, &field.name, [taken, free], input);
+        }
+    }
+
+    /// With all that a hidden row has in the columns that are unique together.
+    fn collides(&mut self, mutation: Mutation, input: &Map<String, Json>) {
+        let fields: HashSet<&str> = mutation.fields(&self.view.class).map(|(_, field)| field.name.as_str()).collect();
+        for of in self.together.get(&mutation.ty.id).cloned().unwrap_or_default() {
+            let mut input = input.clone();
+            input.extend(of.into_iter().filter(|(name, _)| fields.contains(name.as_str())));
+            self.cases.push(Case { mutation, input, given: None, collides: true });
         }
     }
 
@@ -164,6 +203,7 @@ impl Script<'_> {
                     break;
                 }
             }
+            self.collides(mutation, &object(json!({ "id": id })));
         }
         for (n, field) in fields.into_iter().enumerate() {
             if let Some(value) = self.value(field) {
@@ -187,6 +227,7 @@ impl Script<'_> {
             least.insert(field.name.clone(), self.value(field).unwrap_or(Json::Null));
         }
         self.add(mutation, least.clone());
+        self.collides(mutation, &least);
         for field in &fields {
             self.taken(mutation, field, &least);
             if let Some(to) = field.to {
@@ -289,9 +330,28 @@ fn same_in_pairs(voice: &Voice, cases: &[Case], sent: &[Sent]) -> usize {
     given.len() / 2
 }
 
+/// What a row has in these fields, as an input names it.
+async fn kept_in(hub: &Hub, codec: &Codec, ty: &Type, fields: &[&'static Field], id: Uuid) -> Map<String, Json> {
+    let id = hidden::list(hub.dialect(), [&id]);
+    let mut values = Map::new();
+    for field in fields {
+        let sql = format!("SELECT \"{}\" FROM \"{}\" WHERE id = {id}", field.column, ty.table);
+        let Some(value) = hub.texts(&sql).await.remove(0) else { continue };
+        let value = match (field.to, field.kind) {
+            (Some(to), _) => codec.id(to, value.parse().unwrap()).into(),
+            (None, Kind::Int) => value.parse::<i64>().unwrap().into(),
+            (None, _) if !field.one_of.is_empty() => model::enum_value(&value).into(),
+            _ => value.into(),
+        };
+        values.insert(field.name.clone(), value);
+    }
+    values
+}
+
 async fn what_is_hidden_moves_no_answer_to_a_write(hub: Hub) {
     let dialect = hub.dialect();
-    let (mut seats, mut writes, mut done, mut pairs, mut fields) = (0, 0, 0, 0, 0);
+    let unique = unique(&hub).await;
+    let (mut seats, mut writes, mut done, mut pairs, mut fields, mut collisions) = (0, 0, 0, 0, 0, 0);
     for voice in Voice::all(&hub).await {
         let view = voice.view().await;
         if model::mutations(&view.class).next().is_none() {
@@ -303,21 +363,29 @@ async fn what_is_hidden_moves_no_answer_to_a_write(hub: Hub) {
         let rows = hidden_rows(&hub, &voice, &view, &sets).await;
         let (dump, codec) = (Dump::of(&voice).await, voice.app().graphql.codec(view.seat.organisation));
         let (mut all_hidden, mut taken) = (HashMap::new(), HashMap::new());
+        let mut together: HashMap<TypeId, Vec<Map<String, Json>>> = HashMap::new();
         for ty in &CATALOGUE.types {
             let seen = seen(&voice, &view, ty).await;
             let ids = hub.texts(&format!("SELECT id FROM \"{}\" ORDER BY id", ty.table)).await;
             let ids = ids.into_iter().flatten().map(|id| id.parse().unwrap()).filter(|id| !seen.contains_key(id));
             let ids: Vec<Uuid> = ids.collect();
-            for field in ty.fields.iter().filter(|f| UNIQUE.contains(&f.column)) {
-                let Some(id) = ids.first() else { continue };
-                let one = hidden::list(dialect, [id]);
-                let of = format!("SELECT \"{}\" FROM \"{}\" WHERE id = {one}", field.column, ty.table);
-                taken.extend(hub.texts(&of).await.remove(0).map(|value| ((ty.id, field.column), value)));
+            for fields in unique.iter().filter(|(of, _)| of.id == ty.id).map(|(_, fields)| fields) {
+                for (n, id) in some(&ids).into_iter().enumerate() {
+                    let values = kept_in(&hub, &codec, ty, fields, *id).await;
+                    match fields[..] {
+                        [field] if n == 0 => {
+                            let value = values.get(&field.name).and_then(Json::as_str).map(String::from);
+                            taken.extend(value.map(|value| ((ty.id, field.column), value)));
+                        }
+                        [_] => {}
+                        _ => together.entry(ty.id).or_default().push(values),
+                    }
+                }
             }
             all_hidden.insert(ty.id, ids);
         }
         let mut script =
-            Script { view: &view, dump: &dump, codec: &codec, hidden: all_hidden, taken, cases: Vec::new() };
+            Script { view: &view, dump: &dump, codec: &codec, hidden: all_hidden, taken, together, cases: Vec::new() };
         script.write();
         let cases = script.cases;
         let statements: Vec<String> = changes.iter().flat_map(|changes| changes.sql.clone()).collect();
@@ -333,11 +401,13 @@ async fn what_is_hidden_moves_no_answer_to_a_write(hub: Hub) {
         let second = run(&voice, &view, &dump, &cases, None).await;
         same_in_pairs(&voice, &cases, &second);
         for (case, ((mutation, input, one), (.., other))) in cases.iter().zip(first.iter().zip(&second)) {
-            let taken = case.given.is_some() && (is_done(one) || is_done(other));
+            let told = |one: &str, other: &str| is_done(one) && other.contains("\"CONFLICT\"");
+            let taken = (case.given.is_some() || case.collides) && (told(one, other) || told(other, one));
             assert!(taken || one == other, "{}: {} {input:?}\n{one}\n{other}", voice.seat, mutation.name());
         }
         kept.restore().await;
 
+        collisions += cases.iter().filter(|case| case.collides).count();
         // sent again under its key, when what is hidden has changed
         let keyed: Vec<Case> =
             cases.into_iter().zip(&first).filter(|(_, (.., answer))| is_done(answer)).map(|(case, _)| case).collect();
@@ -352,7 +422,8 @@ async fn what_is_hidden_moves_no_answer_to_a_write(hub: Hub) {
     }
     println!(
         "writes on {dialect:?}: {seats} seats, {writes} writes in two worlds that differ in {fields} hidden fields, \
-         {pairs} ids and values of hidden rows beside those of none, {done} sent again"
+         {pairs} ids and values of hidden rows beside those of none, {collisions} with the unique values of hidden rows, \
+         {done} sent again"
     );
-    assert!(pairs > 0 && done > 0);
+    assert!(pairs > 0 && done > 0 && collisions > 0);
 }

@@ -137,6 +137,9 @@ impl Asker {
             };
             out.push((rule, Some(left.clone())));
         }
+        // in the order of the policies: what a view asks must not depend on when, or by which hub, it was compiled
+        let place = |rule: &Rule| mine.iter().position(|r| r.policy.id() == rule.policy.id());
+        out.sort_by_key(|(rule, _)| place(rule));
         Ok(out)
     }
 }

@@ -235,11 +235,17 @@ async fn agreements(
         .filter(A::GranteeId.eq(seat.organisation))
         .filter(A::Status.eq("active"))
         .filter(A::SignedByGrantorId.is_not_null())
-        .filter(A::SignedByGranteeId.is_not_null());
+        .filter(A::SignedByGranteeId.is_not_null())
+        // wherever the rows lie: of the same facts there is one view
+        .order_by_asc(A::Id);
     let rows = state.all(rows).await?;
     let ids: Vec<Uuid> = rows.iter().map(|a| a.id).collect();
-    let scopes = agreement_scope::Entity::find().filter(agreement_scope::Column::AgreementId.is_in(ids.clone()));
-    let fields = agreement_field::Entity::find().filter(agreement_field::Column::AgreementId.is_in(ids));
+    let scopes = agreement_scope::Entity::find()
+        .filter(agreement_scope::Column::AgreementId.is_in(ids.clone()))
+        .order_by_asc(agreement_scope::Column::Id);
+    let fields = agreement_field::Entity::find()
+        .filter(agreement_field::Column::AgreementId.is_in(ids))
+        .order_by_asc(agreement_field::Column::Id);
     let (scopes, fields) = (state.all(scopes).await?, state.all(fields).await?);
     let terms = rows.iter().map(|a| (Some(a.valid_from), a.valid_to));
     let terms = terms.chain(scopes.iter().map(|s| (s.valid_from, s.valid_to)));
@@ -254,7 +260,8 @@ async fn agreements(
 async fn delegated(state: &Snapshot, from: Uuid, to: Uuid) -> Result<Vec<Delegated>> {
     let rows = delegation::Entity::find()
         .filter(delegation::Column::FromPrincipalId.eq(from))
-        .filter(delegation::Column::ToPrincipalId.eq(to));
+        .filter(delegation::Column::ToPrincipalId.eq(to))
+        .order_by_asc(delegation::Column::Id);
     let rows = state.all(rows).await?;
     let people = state.all(principal::Entity::find().filter(principal::Column::Id.is_in([from, to]))).await?;
     let colleagues = people.len() == 2 && people[0].organisation_id == people[1].organisation_id;

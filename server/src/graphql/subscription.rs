@@ -576,7 +576,9 @@ impl Watch {
         let value =
             |fields: &[(usize, &'static str)], name: &str| fields.iter().find(|(_, n)| *n == name).map(|(c, _)| *c);
         let mut names: Vec<&'static str> = is.iter().chain(was).map(|(_, name)| *name).collect();
-        names.sort_unstable();
+        // in the order of the type, as ever: another one would tell that rights were looked at anew
+        let ty = CATALOGUE.ty(self.tracks[tracks.1].ty);
+        names.sort_by_key(|name| ty.field_index(name));
         names.dedup();
         names.retain(|name| {
             let old = value(was, name).map_or(Cell::Null, |column| old.0.cell(i, column));
