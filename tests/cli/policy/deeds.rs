@@ -4,13 +4,13 @@ use crate::harness::{Hub, entente, tests};
 
 tests! {
     alone: a_whole_row_has_no_field;
+    changing: webhooks_are_managed;
     reading:
         an_open_answer_may_be_changed,
         a_closed_answer_may_not,
         what_is_not_seen_is_not_written,
         who_may_not_learns_who_may,
         rows_are_created_and_deleted_whole,
-        webhooks_are_managed,
         machines_take_nothing_along,
         a_hidden_field_may_be_opened,
         json_says_what_is_asked;
