@@ -16,7 +16,7 @@ use super::{
     AQUA, Follower, bucket,
     nodes::{Process, serve},
 };
-use crate::harness::{Command, Hub, Nats, free_port, tests};
+use crate::harness::{Command, Hub, Nats, free_port, tests, until};
 
 tests! {
     changing: credentials_are_asked_for, a_token_is_asked_for, certificates_are_asked_for, one_of_three_servers_dies;
@@ -191,6 +191,18 @@ async fn certificates_are_asked_for(hub: Hub) {
 
 // ---- several servers
 
+/// Each server has all of the stream: another may die.
+async fn is_whole(url: &str) {
+    let servers: Vec<_> = url.split(',').collect();
+    until("three copies of the stream", async || {
+        let client = async_nats::connect(&servers).await.ok()?;
+        let stream = async_nats::jetstream::new(client).get_stream("entente").await.ok()?;
+        let copies = &stream.cached_info().cluster.as_ref()?.replicas;
+        (copies.len() == 2 && copies.iter().all(|copy| copy.current && !copy.offline)).then_some(())
+    })
+    .await;
+}
+
 async fn one_of_three_servers_dies(hub: Hub) {
     let ports = [free_port(), free_port(), free_port()];
     let routes = ports.map(|port| format!("nats://127.0.0.1:{port}"));
@@ -204,13 +216,15 @@ async fn one_of_three_servers_dies(hub: Hub) {
     let hubs = || serve(&hub, &servers[0]).env("ENTENTE_BUS__URL", &url).env("ENTENTE_BUS__REPLICAS", "3");
     let mut pair = Pair::start(&hub, hubs).await;
     pair.talk(&hub).await;
+    is_whole(&url).await;
     // whichever the hubs are connected to, and whichever leads
     for server in &mut servers {
         server.kill();
         pair.talk(&hub).await;
-        server.back().await;
+        server.again().await;
         pair.ears.bus_is("up").await;
         pair.deaf.bus_is("up").await;
+        is_whole(&url).await;
         pair.talk(&hub).await;
     }
     // as many copies as one server cannot keep

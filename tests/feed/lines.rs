@@ -303,8 +303,13 @@ async fn who_goes_away_leaves_nothing(hub: Hub) {
     };
     let emptied = async || until("an empty hub", async || (hub.app().connections.count() == 0).then_some(())).await;
     // while it waits
-    let stream = ask("/feed/cases?from=NOW&wait=55").await;
-    until("a poll", async || (hub.app().connections.count() == 1).then_some(())).await;
+    let mut stream = ask("/feed/demand?from=NOW&wait=55").await;
+    let waits = until("a poll", async || (hub.app().connections.count() == 1).then_some(()));
+    let mut answer = [0; 1024];
+    tokio::select! {
+        () = waits => {}
+        Ok(read) = stream.read(&mut answer) => panic!("{}", String::from_utf8_lossy(&answer[..read])),
+    }
     drop(stream);
     emptied().await;
     // who never reads its page holds nobody up

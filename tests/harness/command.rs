@@ -4,8 +4,9 @@ use std::{collections::HashMap, path::Path, process::Stdio, time::Duration};
 
 use tempfile::TempDir;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, BufReader, Lines},
-    process::{Child, ChildStderr, ChildStdout},
+    io::{AsyncBufReadExt, AsyncRead, BufReader},
+    process::Child,
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
 };
 
 use super::PATIENCE;
@@ -87,9 +88,11 @@ impl Command {
     /// Leaves it running.
     pub fn start(self) -> Running {
         let mut child = self.build().spawn().unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap()).lines();
-        let stderr = BufReader::new(child.stderr.take().unwrap()).lines();
-        Running { child, stdout, stderr, heard: String::new(), _folder: self.folder }
+        // read at once, whatever the test waits for: who cannot print stands still
+        let (to, lines) = unbounded_channel();
+        tokio::spawn(read(child.stdout.take().unwrap(), Said::Out, to.clone()));
+        tokio::spawn(read(child.stderr.take().unwrap(), Said::Err, to));
+        Running { child, lines, heard: String::new(), _folder: self.folder }
     }
 }
 
@@ -111,24 +114,33 @@ impl Output {
     }
 }
 
+enum Said {
+    Out(String),
+    Err(String),
+}
+
+async fn read(from: impl AsyncRead + Unpin, said: fn(String) -> Said, to: UnboundedSender<Said>) {
+    let mut lines = BufReader::new(from).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        drop(to.send(said(line)));
+    }
+}
+
 /// Killed when dropped.
 pub struct Running {
     child: Child,
-    stdout: Lines<BufReader<ChildStdout>>,
-    stderr: Lines<BufReader<ChildStderr>>,
+    lines: UnboundedReceiver<Said>,
     heard: String,
     _folder: Folder,
 }
 
 impl Running {
-    /// Reads on until a line of stdout or stderr holds the text, and gives that line.
+    /// Hears on until a line of stdout or stderr holds the text, and gives that line.
     pub async fn says(&mut self, text: &str) -> String {
         let reading = async {
             loop {
-                let line = tokio::select! {
-                    Ok(Some(line)) = self.stdout.next_line() => line,
-                    Ok(Some(line)) = self.stderr.next_line() => line,
-                    else => panic!("ended before it said `{text}`:\n{}", self.heard),
+                let Some(Said::Out(line) | Said::Err(line)) = self.lines.recv().await else {
+                    panic!("ended before it said `{text}`:\n{}", self.heard)
                 };
                 self.heard.push_str(&line);
                 self.heard.push('\n');
@@ -143,7 +155,7 @@ impl Running {
         }
     }
 
-    /// Everything that was read so far.
+    /// Everything up to the line that was waited for last.
     pub fn heard(&self) -> &str {
         &self.heard
     }
@@ -159,25 +171,25 @@ impl Running {
         assert!(tokio::process::Command::new("sh").args(["-c", &kill]).status().await.unwrap().success());
     }
 
-    /// `kill -9`; what it has said on stderr since it was last read.
+    /// `kill -9`; what it has said on stderr since it was last heard.
     pub async fn killed(mut self) -> String {
         self.child.kill().await.unwrap();
-        let mut said = String::new();
-        self.stderr.into_inner().read_to_string(&mut said).await.unwrap();
-        said
+        self.ended().await.stderr
     }
 
     /// Waits for its end.
     pub async fn ended(mut self) -> Output {
         let ending = async {
             let (mut stdout, mut stderr) = (String::new(), String::new());
-            let mut out = self.stdout.into_inner();
-            let mut err = self.stderr.into_inner();
-            let (a, b) = tokio::join!(out.read_to_string(&mut stdout), err.read_to_string(&mut stderr));
-            a.unwrap();
-            b.unwrap();
-            let status = self.child.wait().await.unwrap();
-            Output { code: status.code(), stdout, stderr }
+            while let Some(said) = self.lines.recv().await {
+                let (text, line) = match said {
+                    Said::Out(line) => (&mut stdout, line),
+                    Said::Err(line) => (&mut stderr, line),
+                };
+                text.push_str(&line);
+                text.push('\n');
+            }
+            Output { code: self.child.wait().await.unwrap().code(), stdout, stderr }
         };
         tokio::time::timeout(PATIENCE, ending).await.unwrap_or_else(|_| panic!("it does not end"))
     }

@@ -32,7 +32,8 @@ pub struct Nats {
     program: String,
     port: u16,
     arguments: Vec<String>,
-    running: Option<(Child, TempDir)>,
+    running: Option<Child>,
+    folder: TempDir,
 }
 
 impl Nats {
@@ -44,8 +45,8 @@ impl Nats {
     pub async fn with(arguments: &[&str]) -> Self {
         let program = nats_server().unwrap_or_else(|missing| skip(missing));
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        let mut nats = Nats { program, port: free_port(), arguments, running: None };
-        nats.back().await;
+        let mut nats = Nats { program, port: free_port(), arguments, running: None, folder: folder() };
+        nats.again().await;
         nats
     }
 
@@ -53,9 +54,9 @@ impl Nats {
         format!("nats://127.0.0.1:{}", self.port)
     }
 
-    /// At once, as `kill -9` does. Nothing of it is left.
+    /// At once, as `kill -9` does. What it held in memory is lost.
     pub fn kill(&mut self) {
-        if let Some((mut child, _folder)) = self.running.take() {
+        if let Some(mut child) = self.running.take() {
             child.kill().unwrap();
             child.wait().unwrap();
         }
@@ -63,14 +64,23 @@ impl Nats {
 
     /// At the same place, with nothing in it.
     pub async fn back(&mut self) {
-        let folder = tempfile::Builder::new().prefix("entente-nats-").tempdir().unwrap();
+        self.folder = folder();
+        self.again().await;
+    }
+
+    /// At the same place, with what it had written.
+    pub async fn again(&mut self) {
         let mut command = Command::new(&self.program);
-        command.args(["-js", "-a", "127.0.0.1", "-p", &self.port.to_string(), "-sd"]).arg(folder.path());
+        command.args(["-js", "-a", "127.0.0.1", "-p", &self.port.to_string(), "-sd"]).arg(self.folder.path());
         command.args(&self.arguments);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        self.running = Some((command.spawn().unwrap(), folder));
+        self.running = Some(command.spawn().unwrap());
         until("a NATS server", || async { TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await.ok() }).await;
     }
+}
+
+fn folder() -> TempDir {
+    tempfile::Builder::new().prefix("entente-nats-").tempdir().unwrap()
 }
 
 impl Drop for Nats {

@@ -95,6 +95,8 @@ impl Bus {
                 tracing::warn!("bus {}: {trouble}; until it is there, changes are found in the database", self.servers);
                 told = Some(trouble);
             }
+            // which is what it said
+            self.gate.wake();
             time::sleep(PATIENCE).await;
         }
     }
