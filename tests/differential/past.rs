@@ -8,7 +8,7 @@ use entente::{
     access::{
         Gate, Reading, Seat, View,
         log::Position,
-        memory::{Needs, Shown},
+        memory::{Eye, Needs, Shown},
         read::{Arg, Rows},
         select::{Binding, RowRef, Select, Statement},
     },
@@ -137,7 +137,21 @@ impl Taken {
             there.sort_unstable();
             assert_eq!(there, keys, "seed {seed}, rows of {} at {}, changes {how}", ty.name, self.position);
         }
+        let mut recalled = 0;
+        for Asked { what, statement, slots, .. } in &self.statements {
+            let Arg::Ids(keys) = &slots[0] else { panic!("no keys") };
+            let eye = Eye { view: &self.view, me: self.asker.person, secret: SECRET };
+            let rows = gate.recall(statement, (self.position, self.asker.now), eye, keys).await.unwrap();
+            let Some(rows) = rows else { continue };
+            let binding = Binding { now: self.asker.now, me: self.asker.person, secret: SECRET, slots };
+            let difference = rows.difference(&reading.run(statement, &binding).await.unwrap());
+            let (position, sql) = (self.position, statement.sql());
+            assert_eq!(difference, None, "seed {seed}, {what} in memory at {position}, changes {how}\n{sql}");
+            recalled += 1;
+        }
         reading.finish().await.unwrap();
+        let by_key = self.statements.iter().filter(|asked| asked.what.starts_with("rows by key")).count();
+        assert_eq!(recalled, by_key, "seed {seed}, at {}, changes {how}", self.position);
         let cases = cases(&self.view, &self.asker, &self.world);
         let known = gate.learn_at(Some(self.position), self.asker.now, &cases).await.unwrap();
         for (case, then) in cases.iter().zip(&self.decided) {

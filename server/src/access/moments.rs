@@ -2,7 +2,7 @@
 //! that it asks for does, some row is the next to cross; the database says which. It may be a row that the
 //! seat would not see anyway, so an edge can be for nothing, but between two of them all answers are the same.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use entities::{
     Instant,
@@ -109,6 +109,14 @@ fn crossed(at: i64, offset: i64, late: bool) -> i64 {
     at.saturating_sub(offset).saturating_add(i64::from(late))
 }
 
+/// What decides when rights move by themselves.
+pub struct EdgeLeads {
+    /// Every column of their rows.
+    pub types: BTreeSet<TypeId>,
+    /// These alone.
+    pub columns: BTreeMap<TypeId, BTreeSet<usize>>,
+}
+
 /// A sub-select of the next time, and what its row means.
 enum Next {
     Column(Column),
@@ -142,10 +150,16 @@ impl Gate {
         Ok(edges.into_iter().filter(|at| *at > now).min())
     }
 
-    /// The types whose rows decide when that is.
-    pub fn edge_types(&self, view: &View) -> BTreeSet<TypeId> {
-        let (statement, _) = self.statement(&view.moments());
-        CATALOGUE.types.iter().filter(|ty| statement.names(ty.table)).map(|ty| ty.id).collect()
+    /// What decides when that is.
+    pub fn edge_leads(&self, view: &View) -> EdgeLeads {
+        let Moments { columns, sets, .. } = view.moments();
+        let (statement, _) = self.statement(&Moments { sets, ..Moments::default() });
+        let types = CATALOGUE.types.iter().filter(|ty| statement.names(ty.table)).map(|ty| ty.id).collect();
+        let mut leads = EdgeLeads { types, columns: BTreeMap::new() };
+        for Column { ty, field, .. } in columns {
+            leads.columns.entry(ty).or_default().insert(field);
+        }
+        leads
     }
 
     fn statement(&self, moments: &Moments) -> (Statement, Vec<Next>) {

@@ -184,6 +184,10 @@ impl Session {
         self.past = Some(Box::new(past));
     }
 
+    pub(in crate::access) fn looks_far(&self) -> bool {
+        self.past.as_ref().is_some_and(|past| past.is_far())
+    }
+
     pub fn dialect(&self) -> Dialect {
         match &self.on {
             On::Sqlite(_) => Dialect::Sqlite,

@@ -23,6 +23,7 @@ use super::{
     guard::Release,
     guess::{is_late, is_narrow, reach},
     lead::{Leads, Link, Noted},
+    memory::{Outline, Shows},
     pred::{Pred, always, and, at_row, behind, conjuncts, given},
     read::{Arg, Pace},
     sql::{Bind, Reach, Sql, day},
@@ -48,6 +49,8 @@ pub struct Statement {
     noted: Noted,
     /// What may be told of the rows, if not all of them.
     release: Option<Arc<Release>>,
+    /// The same without SQL, where it is about rows with keys that are given, and nothing else is asked of them.
+    outline: Option<Outline>,
 }
 
 /// The values of one run.
@@ -76,7 +79,12 @@ pub struct Select<'v> {
     /// The row once more, if it satisfies the condition: what a field is read from that not every row shows.
     guards: Vec<(RowRef, Arc<Pred>, String)>,
     columns: Vec<String>,
+    /// What each column shows, as far as memory could show it.
+    shows: Vec<Option<(RowRef, Shows)>>,
     conditions: Vec<String>,
+    /// Given by their keys; more is asked of the rows.
+    keyed: bool,
+    narrowed: bool,
     /// What is better tested when the others have left few rows.
     late: Vec<String>,
     order: Vec<OrderBy>,
@@ -127,7 +135,10 @@ impl<'v> Select<'v> {
             joined: Vec::new(),
             guards: Vec::new(),
             columns: Vec::new(),
+            shows: Vec::new(),
             conditions: Vec::new(),
+            keyed: false,
+            narrowed: false,
             late: Vec::new(),
             order: Vec::new(),
             reversed: false,
@@ -272,8 +283,15 @@ impl<'v> Select<'v> {
     fn select(&mut self, text: String) -> usize {
         self.columns.iter().position(|c| *c == text).unwrap_or_else(|| {
             self.columns.push(text);
+            self.shows.push(None);
             self.columns.len() - 1
         })
+    }
+
+    fn show(&mut self, text: String, row: RowRef, shows: Shows) -> usize {
+        let column = self.select(text);
+        self.shows[column] = Some((row, shows));
+        column
     }
 
     /// How many tables the rows are read from.
@@ -285,14 +303,14 @@ impl<'v> Select<'v> {
     pub fn column(&mut self, row: RowRef, field: usize) -> usize {
         self.learn(row, field);
         let text = self.read(row, field);
-        self.select(text)
+        self.show(text, row, Shows::Field(field))
     }
 
     /// The column of the row's key, which tells whether there is such a row. To hand the key itself out is to
     /// read it: that is [`Select::column`].
     pub fn key_column(&mut self, row: RowRef) -> usize {
         let text = self.read(row, 0);
-        self.select(text)
+        self.show(text, row, Shows::Field(0))
     }
 
     fn learn(&mut self, row: RowRef, field: usize) {
@@ -307,7 +325,7 @@ impl<'v> Select<'v> {
         }
         let any: Vec<String> =
             levels.iter().map(|(p, _)| format!("{}.\"id\" IS NOT NULL", self.guard(row, p))).collect();
-        Some(self.select(format!("CASE WHEN {} THEN 1 ELSE 0 END", any.join(" OR "))))
+        Some(self.show(format!("CASE WHEN {} THEN 1 ELSE 0 END", any.join(" OR ")), row, Shows::Flag(field)))
     }
 
     /// A column with the version of the shared data, so that an answer tells whether its view was current.
@@ -330,11 +348,32 @@ impl<'v> Select<'v> {
         if self.columns.is_empty() { "1".into() } else { self.columns.join(", ") }
     }
 
+    /// The page without SQL, if it is one of rows that are given.
+    fn outline(&self, limit: usize) -> Option<Outline> {
+        let by_key = matches!(&self.order[..], [OrderBy { field: 0, descending: false }]) && !self.reversed;
+        if !by_key || !self.keyed || self.narrowed {
+            return None;
+        }
+        let reached =
+            |row: usize| self.joined.iter().find(|(.., to)| to.0 == row).map(|(from, field, _)| (from.0, *field));
+        // a source that no reference leads to is another statement's
+        let sources: Vec<_> = self.sources.iter().enumerate().map(|(row, source)| (source.ty, reached(row))).collect();
+        if sources.iter().skip(1).any(|(_, from)| from.is_none()) {
+            return None;
+        }
+        let mut outline = Outline::new(sources.into_iter(), limit);
+        for shows in &self.shows {
+            let (row, shows) = (*shows)?;
+            outline.column(row.0, shows);
+        }
+        Some(outline)
+    }
+
     fn statement(self, text: &str) -> Statement {
         let sql = self.sql.assemble(text);
         tracing::debug!(sql, "statement");
         let Sql { binds, noted, .. } = self.sql;
-        Statement { sql, binds, pace: Pace::default(), reads: self.reads, noted, release: None }
+        Statement { sql, binds, pace: Pace::default(), reads: self.reads, noted, release: None, outline: None }
     }
 }
 
@@ -348,7 +387,15 @@ impl Statement {
     pub(in crate::access) fn written(sql: Sql) -> Self {
         let text = sql.assemble(&sql.text);
         let Sql { binds, noted, .. } = sql;
-        Statement { sql: text, binds, pace: Pace::default(), reads: BTreeSet::new(), noted, release: None }
+        Statement {
+            sql: text,
+            binds,
+            pace: Pace::default(),
+            reads: BTreeSet::new(),
+            noted,
+            release: None,
+            outline: None,
+        }
     }
 
     /// Slots from `base` on were given out before it was known where they begin.
@@ -379,6 +426,10 @@ impl Statement {
     /// What its rows depend on beside themselves.
     pub fn leads(&self) -> Leads {
         Leads::of(&self.noted, &self.sql)
+    }
+
+    pub(super) fn outline(&self) -> Option<&Outline> {
+        self.outline.as_ref()
     }
 
     /// How its rows are told, if not as they are.

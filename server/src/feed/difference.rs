@@ -185,8 +185,8 @@ impl Desk {
             if keys.is_empty() {
                 continue;
             }
-            let old = self.some(app, from, i, keys.clone()).await?;
-            let new = self.some(app, last, i, keys).await?;
+            let old = self.some(app, from, i, &keys).await?;
+            let new = self.some(app, last, i, &keys).await?;
             for (key, difference) in compare(watch, i, &old, watch, i, &new, Uuid::max()) {
                 let place = (track.ty, key);
                 found.push((rows[&place].position, place, difference));
@@ -208,12 +208,9 @@ impl Desk {
         Ok(Page { steps, ..done })
     }
 
-    async fn some(&self, app: &App, state: &State, track: usize, keys: Vec<Uuid>) -> Result<Shown> {
+    async fn some(&self, app: &App, state: &State, track: usize, keys: &[Uuid]) -> Result<Shown> {
         let Some(watch) = &state.lens.watch else { return Ok(Shown::none()) };
-        let mut past = app.gate.past(state.position).await?;
-        let shown = watch.some(&self.question, &self.look(app, state), &mut past, track, keys).await?;
-        past.finish().await?;
-        Ok(shown)
+        watch.some(&self.question, &self.look(app, state), track, keys).await
     }
 
     /// The next rows of all.
@@ -287,18 +284,16 @@ impl Desk {
 
     async fn next(&self, app: &App, state: &State, track: usize, behind: Uuid, keys: Option<&[Uuid]>) -> Result<Shown> {
         if let Some(keys) = keys {
-            return self.some(app, state, track, keys.to_vec()).await;
+            return self.some(app, state, track, keys).await;
         }
         let Some(watch) = &state.lens.watch else { return Ok(Shown::none()) };
-        let mut past = app.gate.past(state.position).await?;
-        let shown = watch.page(&self.question, &self.look(app, state), &mut past, track, behind).await?;
-        past.finish().await?;
-        Ok(shown)
+        watch.page(&self.question, &self.look(app, state), track, behind).await
     }
 
     fn look<'a>(&'a self, app: &'a App, state: &'a State) -> Look<'a> {
         let lens = &state.lens;
-        Look { gate: &app.gate, view: &lens.view, codec: &self.codec, me: lens.me, at: state.at }
+        let position = Position(state.position);
+        Look { gate: &app.gate, view: &lens.view, codec: &self.codec, me: lens.me, at: state.at, position }
     }
 
     /// The events of these differences, in their order.
@@ -312,7 +307,6 @@ impl Desk {
     ) -> Result<Vec<Step>> {
         let watch = to.lens.watch.as_ref().or(from.lens.watch.as_ref());
         let Some(watch) = watch.filter(|_| !told.is_empty()) else { return Ok(Vec::new()) };
-        let mut past = app.gate.past(to.position).await?;
         let mut nodes: BTreeMap<Place, Nodes> = BTreeMap::new();
         let mut kept: HashSet<Place> = HashSet::new();
         let types: BTreeSet<TypeId> = told.iter().map(|((ty, _), ..)| *ty).collect();
@@ -323,15 +317,16 @@ impl Desk {
             };
             let (shown, gone) = (keys(false), keys(true));
             if tells_deletes && !gone.is_empty() {
+                let mut past = app.gate.past(to.position).await?;
                 kept.extend(past.existing(ty, gone).await?.into_iter().map(|key| (ty, key)));
+                past.finish().await?;
             }
             let track = watch.tracks.iter().position(|track| track.ty == ty);
             if let Some(track) = track.filter(|_| !shown.is_empty() && to.lens.watch.is_some()) {
-                let all = watch.nodes(&self.question, &self.look(app, to), &mut past, track, &shown).await?;
+                let all = watch.nodes(&self.question, &self.look(app, to), track, &shown).await?;
                 nodes.extend(shown.into_iter().map(|key| (ty, key)).zip(all));
             }
         }
-        past.finish().await?;
         let steps = told.into_iter().map(|(place, difference, at, after)| {
             let none: &[&'static str] = &[];
             let (kind, changed) = match difference {

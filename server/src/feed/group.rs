@@ -24,7 +24,7 @@ use super::{
     member::Member,
 };
 use crate::{
-    access::{Caller, View, log::Position},
+    access::{Caller, View, log::Position, moments::EdgeLeads},
     app::App,
     catalogue::TypeId,
     error::{Code, Error, Result},
@@ -67,8 +67,8 @@ struct Live {
     held: Option<Copy>,
     /// The next instant at which rights move by themselves.
     edge: Option<Instant>,
-    /// The types whose rows decide about it, by the view that they are of.
-    edge_types: Option<(u64, BTreeSet<TypeId>)>,
+    /// What decides about it, by the view that it is of.
+    edge_leads: Option<(u64, EdgeLeads)>,
     members: Vec<Member>,
 }
 
@@ -227,13 +227,42 @@ impl Group {
         let newest = live.held.as_ref().and_then(Copy::newest);
         let lens = self.lens(app, view.clone(), me, newest.map(|state| &state.lens)).await?;
         let stood = newest.map(|state| state.at).filter(|at| now.0 >= at.0 - CLOCKS_DIFFER);
-        let mut at = stood.unwrap_or(now);
-        let mut edge = Self::edge(app, live, head, &view, me, at).await?;
-        if live.edge.into_iter().chain(edge).any(|edge| edge <= now) {
-            at = now;
-            edge = app.gate.next_edge_at(head, &view, me, at).await?;
-        }
+        let edge = match stood {
+            Some(at) => Self::edge(app, live, head, &view, me, at).await?,
+            None => None,
+        };
+        let passed = live.edge.into_iter().chain(edge).filter(|edge| *edge <= now).max();
+        let (at, edge) = match stood.filter(|_| passed.is_none()) {
+            Some(at) => (at, edge),
+            None => Self::instant(app, head, &view, me, passed, now).await?,
+        };
         Ok((State { position: head, at, lens }, edge))
+    }
+
+    /// Where a group begins to stand, with the next edge: at the instant of other groups, if for this one it is like now.
+    /// Then what is known of it serves all of them.
+    async fn instant(
+        app: &App,
+        head: i64,
+        view: &View,
+        me: Uuid,
+        passed: Option<Instant>,
+        now: Instant,
+    ) -> Result<(Instant, Option<Instant>)> {
+        loop {
+            let others = app.gate.instant();
+            let behind = |at: &Instant| *at <= app.clock.now() && passed.is_none_or(|edge| edge <= *at);
+            if let Some(at) = others.filter(|at| behind(at) && view.edges.hold(*at)) {
+                let edge = app.gate.next_edge_at(head, view, me, at).await?;
+                if edge.is_none_or(|edge| edge > now) {
+                    return Ok((at, edge));
+                }
+            }
+            // of those who begin together one says where
+            if app.gate.stand_at(others, now) {
+                return Ok((now, app.gate.next_edge_at(head, view, me, now).await?));
+            }
+        }
     }
 
     /// The next edge as it is at a position: the one that is known, unless something was written that decides about it.
@@ -247,20 +276,29 @@ impl Group {
     ) -> Result<Option<Instant>> {
         let known = live.state().filter(|state| (state.lens.view.id, state.lens.me, state.at) == (view.id, me, at));
         if let Some(known) = known.map(|state| state.position).filter(|known| *known <= head) {
-            let types = match live.edge_types.take() {
-                Some((of, types)) if of == view.id => types,
-                _ => app.gate.edge_types(view),
+            let leads = match live.edge_leads.take() {
+                Some((of, leads)) if of == view.id => leads,
+                _ => app.gate.edge_leads(view),
             };
+            let stays = Self::stays(app, &leads, (Position(known), Position(head)), at).await;
+            live.edge_leads = Some((view.id, leads));
             // what is no longer in the log is asked for anew
-            let since = app.gate.touched_until(Position(known), Position(head), CHANGES).await;
-            let moves = since
-                .map_or(true, |since| since.until.0 < head || since.list.iter().any(|row| types.contains(&row.ty)));
-            live.edge_types = Some((view.id, types));
-            if !moves {
+            if stays.unwrap_or(false) {
                 return Ok(live.edge);
             }
         }
         app.gate.next_edge_at(head, view, me, at).await
+    }
+
+    /// Whether nothing was written between two positions that decides about the next edge.
+    async fn stays(app: &App, leads: &EdgeLeads, between: (Position, Position), at: Instant) -> Result<bool> {
+        let since = app.gate.touched_until(between.0, between.1, CHANGES).await?;
+        if since.until < between.1 || since.list.iter().any(|row| leads.types.contains(&row.ty)) {
+            return Ok(false);
+        }
+        let rows = since.list.iter().filter(|row| leads.columns.contains_key(&row.ty));
+        let rows: BTreeSet<(TypeId, Uuid)> = rows.map(|row| (row.ty, row.key)).collect();
+        Ok(rows.is_empty() || app.gate.holds_alike(&leads.columns, &rows, between, at).await?)
     }
 
     /// Tells the members what leads to a state; not all of it if rights move meanwhile.

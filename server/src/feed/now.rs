@@ -35,11 +35,10 @@ async fn shown(
     let watch = question.watch(&view, app.gate.dialect(), &codec, app.graphql.limits())?;
     let Some(track) = watch.tracks.iter().position(|track| track.ty == ty) else { return Ok(None) };
     let at = app.clock.now();
-    let look = Look { gate: &app.gate, view: &view, codec: &codec, me: caller.principal, at };
-    let mut rows = app.gate.past(app.gate.head().await?.0).await?;
-    let found = watch.some(&question, &look, &mut rows, track, vec![key]).await?;
-    let nodes = watch.nodes(&question, &look, &mut rows, track, &[key]).await?.pop();
-    rows.finish().await?;
+    let position = app.gate.head().await?;
+    let look = Look { gate: &app.gate, view: &view, codec: &codec, me: caller.principal, at, position };
+    let found = watch.some(&question, &look, track, &[key]).await?;
+    let nodes = watch.nodes(&question, &look, track, &[key]).await?.pop();
     let told = Told { kind: ChangeKind::Entered, cursor: "", row: Some((ty, key)), changed: &[], at, reason: None };
     Ok((!found.is_empty()).then(|| watch.write(&told, nodes.as_ref(), &codec)))
 }

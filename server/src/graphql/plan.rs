@@ -162,6 +162,17 @@ pub struct Object {
     pub parts: Vec<(String, Part)>,
 }
 
+impl Object {
+    /// It is read by more than its own step.
+    pub fn has_lists(&self) -> bool {
+        self.parts.iter().any(|(_, part)| match part {
+            Part::List(_) => true,
+            Part::One { object, .. } => object.has_lists(),
+            Part::Typename(_) | Part::Value { .. } => false,
+        })
+    }
+}
+
 #[derive(Debug)]
 pub enum Part {
     Typename(&'static str),

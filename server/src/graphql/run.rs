@@ -45,6 +45,11 @@ pub struct Found {
 }
 
 impl Found {
+    /// Of a step that waits for no other.
+    pub fn of(rows: Rows) -> Self {
+        Found { rows, offset: 0, of: Spans::default() }
+    }
+
     fn keys(&self, column: usize) -> Vec<Uuid> {
         let mut keys: Vec<Uuid> = (0..self.rows.len()).filter_map(|r| self.rows.id(r, column + self.offset)).collect();
         keys.sort_unstable();

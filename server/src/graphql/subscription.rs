@@ -21,16 +21,17 @@ use super::{
     ids::Codec,
     json, model,
     plan::{Input, Object, Plan, Step},
-    run::{self, Run, Written},
+    run::{self, Found, Run, Written},
     subscription_schema::{FEEDS, Kind, feed_types},
     value::Node,
 };
 use crate::{
     access::{
-        Caller, Gate, Reading, View,
+        Caller, Gate, View,
         connect::Dialect,
         lead::Leads,
-        log::Change,
+        log::{Change, Position},
+        memory::Eye,
         read::{Arg, Cell, Rows},
         select::{Binding, Select, Statement},
     },
@@ -147,6 +148,39 @@ pub struct Look<'a> {
     pub codec: &'a Codec,
     pub me: Uuid,
     pub at: Instant,
+    pub position: Position,
+}
+
+impl Look<'_> {
+    /// The rows that the statement gives for these keys.
+    async fn few(&self, statement: &Statement, keys: &[Uuid], slots: &[Arg]) -> Result<Rows> {
+        match self.recall(statement, keys, slots).await? {
+            Some(rows) => Ok(rows),
+            None => self.ask(statement, slots).await,
+        }
+    }
+
+    /// The same if what is known of the state is enough.
+    async fn recall(&self, statement: &Statement, keys: &[Uuid], slots: &[Arg]) -> Result<Option<Rows>> {
+        let eye = Eye { view: self.view, me: self.me, secret: self.codec.secret() };
+        let rows = self.gate.recall(statement, (self.position, self.at), eye, keys).await?;
+        // every test of a feed is one of this, too
+        if cfg!(debug_assertions)
+            && let Some(rows) = &rows
+            && let Some(difference) = rows.difference(&self.ask(statement, slots).await?)
+        {
+            return Err(Error::internal(format!("memory and {} differ: {difference}", statement.sql())));
+        }
+        Ok(rows)
+    }
+
+    async fn ask(&self, statement: &Statement, slots: &[Arg]) -> Result<Rows> {
+        let binding = Binding { now: self.at, me: self.me, secret: self.codec.secret(), slots };
+        let mut past = self.gate.past(self.position).await?;
+        let rows = past.run(statement, &binding).await?;
+        past.finish().await?;
+        Ok(rows)
+    }
 }
 
 impl Track {
@@ -406,6 +440,7 @@ fn track<'a>(
         let step = compiler.reserve();
         let (mut select, row) = Select::some_rows(compiler.view, compiler.dialect, ty.id);
         select.with_key(KEYS, true);
+        select.order(&[], false);
         let (object, price) = compiler.object(&mut select, row, ty, step, inner, &["Node"])?;
         cost = cost.saturating_add(price);
         compiler.fill(step, Step { statement: select.page(PAGE), parent: None, version: None });
@@ -504,47 +539,19 @@ impl Watch {
     }
 
     /// The rows of a track among these.
-    pub async fn some(
-        &self,
-        question: &Question,
-        look: &Look<'_>,
-        past: &mut Reading<'_>,
-        track: usize,
-        keys: Vec<Uuid>,
-    ) -> Result<Shown> {
+    pub async fn some(&self, question: &Question, look: &Look<'_>, track: usize, keys: &[Uuid]) -> Result<Shown> {
         let track = &self.tracks[track];
-        self.rows(question, look, past, track, &track.some, KEYS, Arg::Ids(keys)).await
+        let mut slots = self.run(question, look).slots()?;
+        slots[KEYS] = Arg::Ids(keys.to_vec());
+        Ok(Shown(look.few(&track.some, keys, &slots).await?, track.key))
     }
 
     /// The next rows behind a key.
-    pub async fn page(
-        &self,
-        question: &Question,
-        look: &Look<'_>,
-        past: &mut Reading<'_>,
-        track: usize,
-        behind: Uuid,
-    ) -> Result<Shown> {
+    pub async fn page(&self, question: &Question, look: &Look<'_>, track: usize, behind: Uuid) -> Result<Shown> {
         let track = &self.tracks[track];
-        self.rows(question, look, past, track, &track.page, BEHIND, Arg::Id(behind)).await
-    }
-
-    #[allow(clippy::too_many_arguments)]
-    async fn rows(
-        &self,
-        question: &Question,
-        look: &Look<'_>,
-        past: &mut Reading<'_>,
-        track: &Track,
-        statement: &Statement,
-        slot: usize,
-        value: Arg,
-    ) -> Result<Shown> {
-        let run = self.run(question, look);
-        let mut slots = run.slots()?;
-        slots[slot] = value;
-        let binding = Binding { now: look.at, me: look.me, secret: look.codec.secret(), slots: &slots };
-        Ok(Shown(past.run(statement, &binding).await?, track.key))
+        let mut slots = self.run(question, look).slots()?;
+        slots[BEHIND] = Arg::Id(behind);
+        Ok(Shown(look.ask(&track.page, &slots).await?, track.key))
     }
 
     fn run<'a>(&'a self, question: &'a Question, look: &Look<'a>) -> Run<'a> {
@@ -589,14 +596,7 @@ impl Watch {
     }
 
     /// The nodes of these rows, one after the other for each place that shows them; `None` if a row is not shown.
-    pub async fn nodes(
-        &self,
-        question: &Question,
-        look: &Look<'_>,
-        past: &mut Reading<'_>,
-        track: usize,
-        keys: &[Uuid],
-    ) -> Result<Vec<Nodes>> {
+    pub async fn nodes(&self, question: &Question, look: &Look<'_>, track: usize, keys: &[Uuid]) -> Result<Vec<Nodes>> {
         let track = &self.tracks[track];
         if track.nodes.is_empty() || keys.is_empty() {
             return Ok(keys.iter().map(|_| Nodes::default()).collect());
@@ -604,7 +604,15 @@ impl Watch {
         let run = self.run(question, look);
         let mut slots = run.slots()?;
         slots[KEYS] = Arg::Ids(keys.to_vec());
-        let found = run::gather(&run, past, slots, false).await?;
+        let found = match self.recalled(look, track, keys, &slots).await? {
+            Some(found) => found,
+            None => {
+                let mut past = look.gate.past(look.position).await?;
+                let found = run::gather(&run, &mut past, slots, false).await?;
+                past.finish().await?;
+                found
+            }
+        };
         let mut out: Vec<Nodes> = keys.iter().map(|_| Nodes::default()).collect();
         for (place, (step, object)) in track.nodes.iter().enumerate() {
             let part = self.parts.iter().find(|(_, part)| matches!(part, Part::Node(n) if *n == place));
@@ -614,6 +622,26 @@ impl Watch {
             }
         }
         Ok(out)
+    }
+
+    /// What nodes are written from, where no list is among it.
+    async fn recalled(
+        &self,
+        look: &Look<'_>,
+        track: &Track,
+        keys: &[Uuid],
+        slots: &[Arg],
+    ) -> Result<Option<Vec<Found>>> {
+        let mut all: Vec<Found> = self.plan.steps.iter().map(|_| Found::of(Rows::none())).collect();
+        for (step, object) in &track.nodes {
+            let rows = match object.has_lists() {
+                true => None,
+                false => look.recall(&self.plan.steps[*step].statement, keys, slots).await?,
+            };
+            let Some(rows) = rows else { return Ok(None) };
+            all[*step] = Found::of(rows);
+        }
+        Ok(Some(all))
     }
 
     /// The bytes of an event: a whole answer.

@@ -5,6 +5,7 @@
 mod acting;
 mod image;
 mod keep;
+mod moment;
 mod past;
 mod read;
 mod shared;

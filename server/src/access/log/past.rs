@@ -62,6 +62,11 @@ impl Past {
         Ok(session)
     }
 
+    /// What has changed since is looked up in the log.
+    pub(in crate::access) fn is_far(&self) -> bool {
+        self.tables.iter().any(|(_, found)| matches!(found, Found::Log))
+    }
+
     /// The statement over the state that was; `None`: it reads nothing that has changed.
     pub(in crate::access) fn over(&self, sql: &str, arguments: &[Arg], noted: &Noted) -> Option<(String, Vec<Arg>)> {
         let found = |ty: TypeId| self.tables.iter().find(|(t, _)| t.id == ty).map(|(_, found)| found);

@@ -1,11 +1,18 @@
 //! What all groups of a feed ask when something was committed: where the log ends, and which rows were touched. It is
 //! read once; whoever asks meanwhile waits for the answer. What lies behind a position does not change any more.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
 
+use entities::Instant;
 use tokio::sync::Mutex;
 
-use super::{Changes, Position, Touched, read};
+use super::{Changes, Position, Touched, moment::Moments, read};
 use crate::{
     access::{Gate, read::Pace},
     error::{Error, Result},
@@ -26,9 +33,23 @@ pub struct Stand {
 pub(in crate::access) struct Shared {
     stand: Mutex<Option<Stand>>,
     touched: Mutex<VecDeque<(Position, Arc<Changes<Touched>>)>>,
+    pub(super) moments: Moments,
+    /// Zero: nobody stands anywhere.
+    instant: AtomicI64,
 }
 
 impl Gate {
+    /// The instant at which groups stand that began last.
+    pub fn instant(&self) -> Option<Instant> {
+        Some(self.shared.instant.load(Ordering::Relaxed)).filter(|at| *at != 0).map(Instant)
+    }
+
+    /// Another one; not if it has changed meanwhile.
+    pub fn stand_at(&self, was: Option<Instant>, now: Instant) -> bool {
+        let was = was.map_or(0, |at| at.0);
+        self.shared.instant.compare_exchange(was, now.0, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
     /// Where the data stand, at this position of the log or later; without one, now.
     pub async fn stand(&self, least: Option<Position>) -> Result<Stand> {
         let mut known = self.shared.stand.lock().await;

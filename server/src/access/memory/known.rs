@@ -61,6 +61,32 @@ impl Needs {
         self.rows.is_empty() && self.sets.is_empty() && self.demand.is_empty()
     }
 
+    /// Of each set whose members are asked for.
+    pub(in crate::access) fn holders(&self) -> impl Iterator<Item = (&'static str, Uuid)> {
+        self.sets.iter().flat_map(|(set, asked)| asked.holders.iter().map(|holder| (*set, *holder)))
+    }
+
+    /// Asks for one more holder of a set, if any is asked for.
+    pub(in crate::access) fn hold(&mut self, set: &'static str, holder: Uuid) -> bool {
+        self.sets.get_mut(set).map(|asked| asked.holders.insert(holder)).is_some()
+    }
+
+    /// Those of both.
+    pub(in crate::access) fn add(&mut self, other: Self) {
+        for (ty, keys) in other.rows {
+            self.rows.entry(ty).or_default().extend(keys);
+        }
+        for (set, asked) in other.sets {
+            let here = self.sets.entry(set).or_default();
+            here.holders.extend(asked.holders);
+            here.rows.extend(asked.rows);
+            here.codes.extend(asked.codes);
+        }
+        for (ground, all) in other.demand {
+            self.demand.entry(ground).or_default().extend(all);
+        }
+    }
+
     /// One by one, for whoever learns them elsewhere than at a reader.
     pub(in crate::access) fn rows(&self) -> impl Iterator<Item = (TypeId, Uuid)> {
         self.rows.iter().flat_map(|(ty, keys)| keys.iter().map(|key| (*ty, *key)))
@@ -76,7 +102,7 @@ impl Needs {
         })
     }
 
-    pub(super) fn row(&mut self, ty: TypeId, key: Uuid) {
+    pub(in crate::access) fn row(&mut self, ty: TypeId, key: Uuid) {
         self.rows.entry(ty).or_default().insert(key);
     }
 
@@ -107,7 +133,7 @@ impl Known {
     }
 
     /// `Some(None)`: there is no such row.
-    pub(super) fn row(&self, ty: TypeId, key: Uuid) -> Option<Option<&[Value]>> {
+    pub(in crate::access) fn row(&self, ty: TypeId, key: Uuid) -> Option<Option<&[Value]>> {
         self.rows.get(&(ty, key)).map(Option::as_deref)
     }
 
@@ -139,7 +165,27 @@ impl Known {
         }
     }
 
-    pub(super) async fn fetch(&mut self, session: &mut Session, dialect: Dialect, needs: &Needs) -> Result<()> {
+    /// What another knows of the same moment.
+    pub(in crate::access) fn take(&mut self, other: Self) {
+        self.rows.extend(other.rows);
+        for (name, set) in other.sets {
+            let here = self.sets.entry(name).or_default();
+            here.rows.extend(set.rows);
+            for (holder, codes) in set.codes {
+                here.codes.entry(holder).or_default().extend(codes);
+            }
+        }
+        for (ground, all) in other.demand {
+            self.demand.entry(ground).or_default().extend(all);
+        }
+    }
+
+    pub(in crate::access) async fn fetch(
+        &mut self,
+        session: &mut Session,
+        dialect: Dialect,
+        needs: &Needs,
+    ) -> Result<()> {
         for (ty, keys) in &needs.rows {
             let slots = [Arg::Ids(keys.iter().copied().collect())];
             let ty = CATALOGUE.ty(*ty);
@@ -213,7 +259,8 @@ impl Known {
     async fn run(&self, session: &mut Session, statement: &Statement, slots: &[Arg]) -> Result<Rows> {
         // no set and no row depends on who asks: a holder is always named
         let binding = Binding { now: self.now, me: Uuid::nil(), secret: "", slots };
-        session.query(statement.sql(), &statement.arguments(&binding), statement.pace(), false).await
+        let arguments = statement.arguments(&binding);
+        session.noted(statement.sql(), &arguments, statement.noted(), statement.pace(), false).await
     }
 }
 
@@ -225,6 +272,8 @@ fn whole_rows(dialect: Dialect, ty: &Type) -> Statement {
     }
     sql.push(&format!(" FROM \"{}\" t WHERE t.\"id\"", ty.table));
     sql.among(0, Kind::Id);
+    sql.noted.root("t", ty.id);
+    sql.noted.keys(1);
     Statement::written(sql)
 }
 

@@ -4,12 +4,14 @@
 
 mod known;
 mod logic;
+mod outline;
 mod treated;
 
 use entities::Instant;
 use uuid::Uuid;
 
 pub use known::{Known, Needs};
+pub use outline::{Eye, Outline, Shows};
 use treated::{lasts, treated};
 
 use self::logic::Logic;
@@ -66,13 +68,17 @@ impl Case<'_> {
     /// of the organisation that asks.
     pub fn values(&self, known: &Known, shown: &[Option<Treatment>], secret: &str) -> Vec<Value> {
         let value = |(field, shown): (&usize, &Option<Treatment>)| match (shown, &self.row[*field]) {
-            (Some(Treatment::DaysOfSupply(days)), value) => {
-                let need = self.place().and_then(|of| known.demand(self.ty, *days, of)).flatten();
-                lasts(value, need, *days)
-            }
+            (Some(how @ Treatment::DaysOfSupply(_)), value) => self.lasting(*how, value, known),
             (shown, value) => treated(*shown, value, secret),
         };
         self.fields.iter().zip(shown).map(value).collect()
+    }
+
+    /// How long a stored value lasts.
+    fn lasting(&self, how: Treatment, value: &Value, known: &Known) -> Value {
+        let Treatment::DaysOfSupply(days) = how else { return Value::Null };
+        let need = self.place().and_then(|of| known.demand(self.ty, days, of)).flatten();
+        lasts(value, need, days)
     }
 
     /// Is it known what the value is shown by?

@@ -8,6 +8,8 @@ use tokio_postgres::{
 };
 use uuid::Uuid;
 
+use crate::access::select::day_of;
+
 pub struct Rows {
     columns: usize,
     cells: Vec<Kept>,
@@ -23,6 +25,19 @@ pub enum Cell<'a> {
     Text(&'a str),
     Id(Uuid),
     Day(i32),
+}
+
+impl Cell<'_> {
+    /// Whether both are one value, each as some database keeps it.
+    fn says(self, other: Self) -> bool {
+        let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
+        match (self, other) {
+            (Cell::Bool(b), Cell::Int(n)) | (Cell::Int(n), Cell::Bool(b)) => n == i64::from(b),
+            (Cell::Day(_), Cell::Text(_)) | (Cell::Text(_), Cell::Day(_)) => day_of(self) == day_of(other),
+            (Cell::Text(a), Cell::Text(b)) => a == b || json(a).is_some_and(|a| json(b) == Some(a)),
+            _ => self == other,
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -135,6 +150,18 @@ impl Rows {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(text);
         Kept::Text(start as u32, self.bytes.len() as u32)
+    }
+
+    /// The first cell that says something else than another's, in words.
+    pub fn difference(&self, other: &Self) -> Option<String> {
+        if (self.columns, self.len()) != (other.columns, other.len()) {
+            return Some(format!("{} rows of {}, {} of {}", self.len(), self.columns, other.len(), other.columns));
+        }
+        let mut all = (0..self.len()).flat_map(|row| (0..self.columns).map(move |column| (row, column)));
+        all.find_map(|(row, column)| {
+            let (a, b) = (self.cell(row, column), other.cell(row, column));
+            (!a.says(b)).then(|| format!("row {row}, column {column}: {a:?}, {b:?}"))
+        })
     }
 
     pub fn len(&self) -> usize {

@@ -171,7 +171,10 @@ impl<'v> Cells<'v> {
         };
         let Sql { binds, noted, .. } = self.sql;
         let pace = Pace::default();
-        (Statement { sql, binds, pace, reads: self.reads, noted, release: Some(Arc::new(release)) }, told)
+        (
+            Statement { sql, binds, pace, reads: self.reads, noted, release: Some(Arc::new(release)), outline: None },
+            told,
+        )
     }
 
     fn inside(&self) -> String {

@@ -27,6 +27,7 @@ pub enum Test {
 
 impl Select<'_> {
     pub fn keep(&mut self, condition: Piece) {
+        self.narrowed = true;
         self.conditions.push(condition.0);
     }
 
@@ -115,6 +116,8 @@ impl Select<'_> {
     pub fn with_key(&mut self, slot: usize, list: bool) {
         let test = self.tested(RowRef(0), 0, if list { Test::In } else { Test::Eq }, slot);
         self.conditions.push(test.0);
+        self.keyed |= list;
+        self.narrowed |= !list;
         if let Some(at) = self.sql.binds.iter().position(|bind| list && *bind == Bind::Slot(slot)) {
             self.sql.noted.keys(at + 1);
         }

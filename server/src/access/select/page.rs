@@ -35,6 +35,7 @@ impl Select<'_> {
 
     /// Only rows behind (or, turned round, before) a cursor. `nulls` tells which of its values are null.
     pub fn beyond(&mut self, before: bool, nulls: &[bool], slots: &[usize]) {
+        self.narrowed = true;
         let (ty, base) = self.source(RowRef(0));
         let mut either: Vec<String> = Vec::new();
         let mut equal: Vec<String> = Vec::new();
@@ -97,6 +98,12 @@ impl Select<'_> {
 
     /// At most `limit` rows, in order. The page is cut first; what its rows lead to is read for them alone.
     pub fn page(mut self, limit: usize) -> Statement {
+        let outline = self.outline(limit);
+        let text = self.page_text(limit);
+        Statement { outline, ..self.statement(&text) }
+    }
+
+    fn page_text(&mut self, limit: usize) -> String {
         let terms = self.order_terms();
         let (_, alias) = self.source(RowRef(0));
         let inside = order_by(terms.iter().map(|t| t.inside.clone()));
@@ -109,17 +116,15 @@ impl Select<'_> {
             }
         };
         if self.joins.is_empty() && terms.iter().all(|t| t.extra.is_empty()) {
-            let text = format!("SELECT {} FROM {from}{inside} LIMIT {limit}", self.list());
-            return self.statement(&text);
+            return format!("SELECT {} FROM {from}{inside} LIMIT {limit}", self.list());
         }
         let extra: String = terms.iter().map(|t| t.extra.as_str()).collect();
         let outside = order_by(terms.iter().map(OrderTerm::outside));
-        let text = format!(
+        format!(
             "SELECT {} FROM (SELECT {alias}.*{extra} FROM {from}{inside} LIMIT {limit}) {alias}{}{outside}",
             self.list(),
             self.joins,
-        );
-        self.statement(&text)
+        )
     }
 
     pub fn count(mut self) -> Statement {
