@@ -140,6 +140,15 @@ pub async fn seen(voice: &Voice, view: &View, ty: &'static Type) -> BTreeMap<Uui
         .collect()
 }
 
+/// Whether rows of a type decide what a seat may do, rather than columns of a row what may be done with it.
+pub fn decides(ty: &Type, sets: &BTreeSet<&'static str>) -> bool {
+    let in_set = |set: &&str| {
+        let sql = CATALOGUE.membership(set).unwrap().1.sql;
+        sql.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == ty.table)
+    };
+    SEAT.iter().any(|(name, _)| *name == ty.name) || sets.iter().any(in_set)
+}
+
 /// Rows that the seat does not see and that decide nothing for it.
 pub async fn hidden_rows(
     hub: &Hub,
@@ -147,15 +156,8 @@ pub async fn hidden_rows(
     view: &View,
     sets: &BTreeSet<&'static str>,
 ) -> Vec<(&'static Type, Vec<Uuid>)> {
-    let decides = |ty: &Type| {
-        let in_set = |set: &&str| {
-            let sql = CATALOGUE.membership(set).unwrap().1.sql;
-            sql.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|word| word == ty.table)
-        };
-        SEAT.iter().any(|(name, _)| *name == ty.name) || sets.iter().any(in_set)
-    };
     let mut hidden = Vec::new();
-    for ty in CATALOGUE.types.iter().filter(|ty| !decides(ty)) {
+    for ty in CATALOGUE.types.iter().filter(|ty| !decides(ty, sets)) {
         let seen = seen(voice, view, ty).await;
         let ids = hub.texts(&format!("SELECT id FROM \"{}\" ORDER BY id", ty.table)).await;
         let ids = ids.into_iter().flatten().map(|id| id.parse().unwrap());
@@ -164,12 +166,11 @@ pub async fn hidden_rows(
     hidden
 }
 
-/// Copies of rows under new keys; what must differ differs.
-pub async fn copy(hub: &Hub, ty: &Type, rows: &[Uuid]) -> Vec<Uuid> {
-    let dialect = hub.dialect();
+/// Copies rows under new keys; what must differ differs.
+fn copying(dialect: Dialect, ty: &Type, rows: &[Uuid]) -> Option<(String, Vec<Uuid>)> {
     // of what is nothing but a pair of keys there can be no copy
     if ty.name == "CustomerTeam" || rows.is_empty() {
-        return Vec::new();
+        return None;
     }
     let fresh: Vec<Uuid> = rows.iter().map(|row| Uuid::from_u128(row.as_u128() ^ 0x5555_5555_5555_5555)).collect();
     let keys: String = rows
@@ -194,15 +195,14 @@ pub async fn copy(hub: &Hub, ty: &Type, rows: &[Uuid]) -> Vec<Uuid> {
     });
     let columns: Vec<String> = columns.collect();
     let names: Vec<String> = ty.fields.iter().map(|f| format!("\"{}\"", f.column)).collect();
-    hub.sql(&format!(
+    let sql = format!(
         "INSERT INTO \"{0}\" ({1}) SELECT {2} FROM \"{0}\" WHERE id IN ({3})",
         ty.table,
         names.join(", "),
         columns.join(", "),
         list(dialect, rows)
-    ))
-    .await;
-    fresh
+    );
+    Some((sql, fresh))
 }
 
 // ---- SQL of an operator
@@ -290,7 +290,7 @@ pub async fn values(hub: &Hub, voice: &Voice, view: &View, read: &Read) -> Chang
     some_values(hub, voice, view, read, usize::MAX).await
 }
 
-/// The same of so many rows that hide the same: those that are seen go first.
+/// The same of so many rows that hide the same, those that are seen first, and of one more, which is not seen if any is not.
 pub async fn some_values(hub: &Hub, voice: &Voice, view: &View, read: &Read, most: usize) -> Changes {
     let dialect = hub.dialect();
     let mut changes = Changes::default();
@@ -304,7 +304,9 @@ pub async fn some_values(hub: &Hub, voice: &Voice, view: &View, read: &Read, mos
             let hides = |id: &&Uuid| seen.get(*id).is_none_or(|hides| hides.contains(&i));
             let mut rows: Vec<Uuid> = all.iter().filter(hides).copied().collect();
             rows.sort_by_key(|id| !seen.contains_key(id));
+            let last = rows.pop();
             rows.truncate(most);
+            rows.extend(last);
             if rows.is_empty() {
                 continue;
             }
@@ -359,26 +361,40 @@ pub async fn remainders(hub: &Hub, voice: &Voice, view: &View, read: &Read) -> C
 
 /// Copies of some hidden rows, under new keys.
 pub async fn add(hub: &Hub, hidden: &[(&'static Type, Vec<Uuid>)]) -> usize {
+    let (sql, added) = adding(hub, hidden).await;
+    run(hub, &sql).await;
+    added
+}
+
+/// The same as statements, and how many rows they add.
+pub async fn adding(hub: &Hub, hidden: &[(&'static Type, Vec<Uuid>)]) -> (Vec<String>, usize) {
     // what an agreement excludes by its key is not excluded under another
     let named = "SELECT customer_id FROM agreement_scope UNION SELECT product_id FROM agreement_scope";
     let named: HashSet<Uuid> = hub.texts(named).await.into_iter().flatten().map(|id| id.parse().unwrap()).collect();
-    let mut added = 0;
+    let (mut all, mut added) = (Vec::new(), 0);
     for (ty, rows) in hidden {
         let rows: Vec<Uuid> = rows.iter().filter(|id| !named.contains(id)).copied().collect();
         let rows: Vec<Uuid> = rows.iter().step_by(rows.len() / 25 + 1).copied().collect();
-        added += copy(hub, ty, &rows).await.len();
+        if let Some((sql, fresh)) = copying(hub.dialect(), ty, &rows) {
+            all.push(sql);
+            added += fresh.len();
+        }
     }
-    added
+    (all, added)
 }
 
 /// Deletes those of the rows that no row points at.
 pub async fn delete(hub: &Hub, rows: &[(&'static Type, Vec<Uuid>)]) -> usize {
     let mut deleted = 0;
-    for (ty, rows) in rows.iter().rev().filter(|(_, rows)| !rows.is_empty()) {
-        deleted +=
-            hub.sql(&format!("DELETE FROM \"{}\" WHERE {}", ty.table, free(hub.dialect(), ty, rows))).await as usize;
+    for sql in deleting(hub.dialect(), rows) {
+        deleted += hub.sql(&sql).await as usize;
     }
     deleted
+}
+
+pub fn deleting(dialect: Dialect, rows: &[(&'static Type, Vec<Uuid>)]) -> Vec<String> {
+    let rows = rows.iter().rev().filter(|(_, rows)| !rows.is_empty());
+    rows.map(|(ty, rows)| format!("DELETE FROM \"{}\" WHERE {}", ty.table, free(dialect, ty, rows))).collect()
 }
 
 /// Those of the rows that no row points at.
@@ -407,6 +423,14 @@ impl Kept {
         Kept(hub.clone())
     }
 
+    /// Puts back the rows of one type but one, which stays out of their way.
+    pub async fn restore_beside(&self, ty: &Type, row: &Uuid) {
+        let [_, new, differs] = parts(ty);
+        let beside =
+            format!("{} AND \"{}\".id NOT IN ({})", back(ty, &differs), ty.table, list(self.0.dialect(), [row]));
+        run(&self.0, &[format!("DELETE {new}"), beside]).await;
+    }
+
     /// Puts back what has changed since. What has not is not touched: a statement alone would move the version of the
     /// views.
     pub async fn restore(&self) {
@@ -422,16 +446,19 @@ impl Kept {
             has[numbers[0]] = [numbers[1] > 0, numbers[2] > 0, numbers[3] > 0];
         }
         let all = || CATALOGUE.types.iter().zip(&parts).zip(&has);
-        let back = all().filter(|(_, has)| has[0]);
-        let back = back.map(|((ty, [gone, ..]), _)| format!("INSERT INTO \"{}\" SELECT * {gone}", ty.table));
-        let same = all().filter(|(_, has)| has[2]).map(|((ty, [.., differs]), _)| {
-            let set: Vec<String> = ty.fields.iter().skip(1).map(|f| format!("\"{0}\" = k.\"{0}\"", f.column)).collect();
-            let (_, condition) = differs.split_once(" WHERE ").unwrap();
-            format!("UPDATE \"{0}\" SET {1} FROM kept_{0} k WHERE {condition}", ty.table, set.join(", "))
-        });
+        let lost = all().filter(|(_, has)| has[0]);
+        let lost = lost.map(|((ty, [gone, ..]), _)| format!("INSERT INTO \"{}\" SELECT * {gone}", ty.table));
+        let same = all().filter(|(_, has)| has[2]).map(|((ty, [.., differs]), _)| back(ty, differs));
         let gone = all().rev().filter(|(_, has)| has[1]).map(|((_, [_, new, _]), _)| format!("DELETE {new}"));
-        run(hub, &back.chain(same).chain(gone).collect::<Vec<_>>()).await;
+        run(hub, &lost.chain(same).chain(gone).collect::<Vec<_>>()).await;
     }
+}
+
+/// Gives the rows that differ what was kept of them.
+fn back(ty: &Type, differs: &str) -> String {
+    let set: Vec<String> = ty.fields.iter().skip(1).map(|f| format!("\"{0}\" = k.\"{0}\"", f.column)).collect();
+    let (_, condition) = differs.split_once(" WHERE ").unwrap();
+    format!("UPDATE \"{0}\" SET {1} FROM kept_{0} k WHERE {condition}", ty.table, set.join(", "))
 }
 
 /// Of a table and what was kept of it: the rows that are gone, those that are new, those that differ.

@@ -8,10 +8,11 @@ mod hidden;
 mod matrix;
 mod questions;
 mod streams;
+mod taken;
 mod unknown;
 mod values;
 mod writes;
 
 use crate::harness::tests;
 
-tests!(crowd, doors, empties, matrix, streams, unknown, values, writes);
+tests!(crowd, doors, empties, matrix, streams, taken, unknown, values, writes);

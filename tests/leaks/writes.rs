@@ -55,7 +55,7 @@ struct Script<'a> {
 }
 
 /// The columns that two rows of a table must not share all of, as the database has them.
-async fn unique(hub: &Hub) -> Vec<(&'static Type, Vec<&'static Field>)> {
+pub async fn unique(hub: &Hub) -> Vec<(&'static Type, Vec<&'static Field>)> {
     let sql = match hub.dialect() {
         Dialect::Sqlite => {
             "SELECT m.name || ' ' || (SELECT group_concat(i.name, ' ') FROM pragma_index_info(l.name) i) \
@@ -87,10 +87,28 @@ fn none(ty: &Type, n: u128) -> Uuid {
 }
 
 /// Some of them: the first, one in the middle, the last.
-fn some<T>(all: &[T]) -> Vec<&T> {
+pub fn some<T>(all: &[T]) -> Vec<&T> {
     let mut at = vec![0, all.len() / 2, all.len().saturating_sub(1)];
     at.dedup();
     at.into_iter().filter_map(|i| all.get(i)).collect()
+}
+
+/// A value that the field can have.
+pub fn value(dump: &Dump, field: &Field) -> Option<Json> {
+    if let Some(to) = field.to {
+        return dump.rows(CATALOGUE.ty(to)).last().map(|row| row.id.clone().into());
+    }
+    Some(match field.kind {
+        Kind::Text if !field.one_of.is_empty() => model::enum_value(field.one_of[0]).into(),
+        Kind::Text => "q".into(),
+        Kind::Int => 1.into(),
+        Kind::Decimal => "1".into(),
+        Kind::Bool => true.into(),
+        Kind::Instant => "2026-06-15T10:00:00Z".into(),
+        Kind::Date => "2026-06-15".into(),
+        Kind::Json => json!(["q"]),
+        Kind::Id => return None,
+    })
 }
 
 impl Script<'_> {
@@ -165,24 +183,6 @@ impl Script<'_> {
         some(self.dump.rows(ty))
     }
 
-    /// A value that the field can have.
-    fn value(&self, field: &Field) -> Option<Json> {
-        if let Some(to) = field.to {
-            return self.dump.rows(CATALOGUE.ty(to)).last().map(|row| row.id.clone().into());
-        }
-        Some(match field.kind {
-            Kind::Text if !field.one_of.is_empty() => model::enum_value(field.one_of[0]).into(),
-            Kind::Text => "q".into(),
-            Kind::Int => 1.into(),
-            Kind::Decimal => "1".into(),
-            Kind::Bool => true.into(),
-            Kind::Instant => "2026-06-15T10:00:00Z".into(),
-            Kind::Date => "2026-06-15".into(),
-            Kind::Json => json!(["q"]),
-            Kind::Id => return None,
-        })
-    }
-
     fn updates(&mut self, mutation: Mutation) {
         let ty = mutation.ty;
         let fields: Vec<&'static Field> = mutation.fields(&self.view.class).map(|(_, field)| field).collect();
@@ -190,7 +190,7 @@ impl Script<'_> {
         for (place, id) in ids.into_iter().enumerate() {
             for (n, field) in fields.iter().enumerate() {
                 let with = |value: Json| object(json!({ "id": id, &field.name: value }));
-                if let Some(value) = self.value(field) {
+                if let Some(value) = value(self.dump, field) {
                     self.add(mutation, with(value));
                 }
                 if place == 0 {
@@ -206,7 +206,7 @@ impl Script<'_> {
             self.collides(mutation, &object(json!({ "id": id })));
         }
         for (n, field) in fields.into_iter().enumerate() {
-            if let Some(value) = self.value(field) {
+            if let Some(value) = value(self.dump, field) {
                 self.ids(mutation, ty, "id", &object(json!({ &field.name: value })), if n == 0 { 3 } else { 1 });
             }
         }
@@ -224,7 +224,7 @@ impl Script<'_> {
         let fields: Vec<&'static Field> = mutation.fields(&self.view.class).map(|(_, field)| field).collect();
         let mut least = Map::new();
         for field in fields.iter().filter(|field| !field.optional) {
-            least.insert(field.name.clone(), self.value(field).unwrap_or(Json::Null));
+            least.insert(field.name.clone(), value(self.dump, field).unwrap_or(Json::Null));
         }
         self.add(mutation, least.clone());
         self.collides(mutation, &least);
@@ -234,7 +234,7 @@ impl Script<'_> {
                 self.ids(mutation, CATALOGUE.ty(to), &field.name, &least, 3);
             }
             let mut input = least.clone();
-            if let Some(value) = self.value(field).filter(|_| field.optional) {
+            if let Some(value) = value(self.dump, field).filter(|_| field.optional) {
                 input.insert(field.name.clone(), value);
                 self.add(mutation, input);
             }
@@ -268,7 +268,7 @@ fn payload(view: &View, mutation: Mutation) -> String {
 /// What was sent, and what it was answered.
 type Sent = (Mutation, Map<String, Json>, String);
 
-async fn send(voice: &Voice, view: &View, mutation: Mutation, input: &Map<String, Json>) -> String {
+pub async fn send(voice: &Voice, view: &View, mutation: Mutation, input: &Map<String, Json>) -> String {
     let document = format!(
         "mutation($input: {}!) {{ done: {}(input: $input) {{ {} }} }}",
         mutation.part("Input"),
@@ -313,7 +313,7 @@ async fn again(voice: &Voice, view: &View, sent: &[Sent]) -> Vec<String> {
     answers
 }
 
-fn is_done(answer: &str) -> bool {
+pub fn is_done(answer: &str) -> bool {
     !answer.contains("\"errors\"")
 }
 
@@ -331,7 +331,7 @@ fn same_in_pairs(voice: &Voice, cases: &[Case], sent: &[Sent]) -> usize {
 }
 
 /// What a row has in these fields, as an input names it.
-async fn kept_in(hub: &Hub, codec: &Codec, ty: &Type, fields: &[&'static Field], id: Uuid) -> Map<String, Json> {
+pub async fn kept_in(hub: &Hub, codec: &Codec, ty: &Type, fields: &[&'static Field], id: Uuid) -> Map<String, Json> {
     let id = hidden::list(hub.dialect(), [&id]);
     let mut values = Map::new();
     for field in fields {

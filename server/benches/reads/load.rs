@@ -28,10 +28,16 @@ impl Request {
     }
 }
 
-/// How long each request of a run took, ascending, and how long the run did.
+/// So long a run goes before it is timed: a hub writes the lines of its access log a second later, so what is timed
+/// bears as many as it makes.
+const LEAD: Duration = Duration::from_secs(1);
+
+/// How long each request took that was sent while the run was timed, ascending, and for how long that was.
 pub struct Run {
     pub latencies: Vec<Duration>,
     pub took: Duration,
+    /// With those before.
+    pub requests: usize,
 }
 
 impl Run {
@@ -88,30 +94,34 @@ fn length(head: &[u8]) -> Outcome<usize> {
     Ok(length.ok_or("an answer without its length")?.1.parse()?)
 }
 
-/// Sends the requests in turn over these connections until the time is over.
+/// Sends the requests in turn over these connections until the time is over, which begins after the lead.
 pub async fn run(clients: &mut Vec<Client>, requests: &[Request], during: Duration) -> Outcome<Run> {
-    let began = Instant::now();
+    let began = Instant::now() + LEAD;
     let mut tasks = JoinSet::new();
     for (n, mut client) in clients.drain(..).enumerate() {
         let requests = requests.to_vec();
         tasks.spawn(async move {
             let (mut latencies, mut next) = (Vec::with_capacity(4096), n);
+            // before it began nothing has elapsed
             while began.elapsed() < during {
                 let sent = Instant::now();
                 client.send(&requests[next % requests.len()]).await?;
-                latencies.push(sent.elapsed());
+                if sent >= began {
+                    latencies.push(sent.elapsed());
+                }
                 next += 1;
             }
-            Outcome::Ok((client, latencies))
+            Outcome::Ok((client, latencies, next - n))
         });
     }
-    let mut latencies = Vec::new();
+    let (mut latencies, mut all) = (Vec::new(), 0);
     while let Some(done) = tasks.join_next().await {
-        let (client, took) = done??;
+        let (client, took, sent) = done??;
         clients.push(client);
         latencies.extend(took);
+        all += sent;
     }
     let took = began.elapsed();
     latencies.sort_unstable();
-    Ok(Run { latencies, took })
+    Ok(Run { latencies, took, requests: all })
 }

@@ -269,7 +269,7 @@ async fn once(
     let run = load::run(&mut side.clients, requests, during).await?;
     side.settle().await?;
     let after = (process::cpu(side.server.pid()), database.cpu());
-    let per = |from: Duration, to: Duration| to.saturating_sub(from).as_secs_f64() * 1e6 / run.latencies.len() as f64;
+    let per = |from: Duration, to: Duration| to.saturating_sub(from).as_secs_f64() * 1e6 / run.requests as f64;
     Ok(table::Measured {
         server: per(before.0, after.0),
         database: per(before.1, after.1),

@@ -38,23 +38,30 @@ fn middle(all: &mut [f64]) -> f64 {
     }
 }
 
-/// What the access log adds, in hundredths of what a request costs without it. Each run is held against the one
-/// beside it, so that what else the machine does falls out.
-fn share(row: &Row) -> f64 {
+/// What the access log adds, in hundredths of what is without it. Each run is held against the one beside it, so that
+/// what else the machine does falls out.
+fn share(row: &Row, value: impl Fn(&Measured) -> f64) -> f64 {
     let pairs = row.hub.iter().zip(&row.unlogged);
-    let mut shares: Vec<f64> =
-        pairs.map(|(on, off)| 100.0 * ((on.server + on.database) / (off.server + off.database) - 1.0)).collect();
-    middle(&mut shares)
+    middle(&mut pairs.map(|(on, off)| 100.0 * (value(on) / value(off) - 1.0)).collect::<Vec<_>>())
+}
+
+fn cpu_of(run: &Measured) -> f64 {
+    run.server + run.database
 }
 
 fn cpu(of: &[Measured]) -> f64 {
-    median(of, |m| m.server + m.database)
+    median(of, cpu_of)
 }
 
 pub fn progress(row: &Row) -> Outcome<()> {
     let ratio = cpu(&row.hub) / cpu(&row.handler);
-    let log = share(row);
-    Ok(writeln!(std::io::stderr(), "{} on {}: {ratio:.2}, access log {log:+.1} %", row.case, row.database)?)
+    let (log, throughput) = (share(row, cpu_of), share(row, |m| m.per_second));
+    Ok(writeln!(
+        std::io::stderr(),
+        "{} on {}: {ratio:.2}, access log {log:+.1} % CPU, {throughput:+.1} % requests per second",
+        row.case,
+        row.database
+    )?)
 }
 
 pub fn print(rows: &[Row]) -> Outcome<()> {
@@ -89,7 +96,7 @@ pub fn print(rows: &[Row]) -> Outcome<()> {
     writeln!(out, "| {:<10} | {:<25} | {:<22} | {:<22} | {:>6} |", "database", "read", "logged", "not logged", "log")?;
     writeln!(out, "|---|---|---|---|---|")?;
     for row in rows {
-        let log = share(row);
+        let log = share(row, cpu_of);
         writeln!(
             out,
             "| {:<10} | {:<25} | {:<22} | {:<22} | {log:>+5.1}% |",
@@ -97,6 +104,21 @@ pub fn print(rows: &[Row]) -> Outcome<()> {
             row.case,
             side(&row.hub),
             side(&row.unlogged)
+        )?;
+    }
+    writeln!(out, "\nThe access log: requests per second with it and without, run by run\n")?;
+    writeln!(out, "| {:<10} | {:<25} | {:>10} | {:>10} | {:>6} |", "database", "read", "logged", "not logged", "log")?;
+    writeln!(out, "|---|---|---|---|---|")?;
+    for row in rows {
+        let (on, off) = (median(&row.hub, |m| m.per_second), median(&row.unlogged, |m| m.per_second));
+        let log = share(row, |m| m.per_second);
+        writeln!(
+            out,
+            "| {:<10} | {:<25} | {:>10} | {:>10} | {log:>+5.1}% |",
+            row.database,
+            row.case,
+            format!("{on:.0}/s"),
+            format!("{off:.0}/s")
         )?;
     }
     writeln!(out, "\nRequests per second, p50 and p99 in ms, with the load on the same cores\n")?;
