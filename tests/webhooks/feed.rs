@@ -1,10 +1,13 @@
 //! Webhooks over the hub's own feed: what arrives is what the seat sees, and stops when it no longer may.
 
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use entities::Instant;
 use serde_json::json;
 
 use super::{
     AQUA, Deliveries, becomes, open,
-    receiver::{Got, Receiver},
+    receiver::{Got, Receiver, Say},
     signed,
 };
 use crate::harness::{Hub, tests, until};
@@ -13,6 +16,7 @@ tests! {
     changing:
         a_supplier_is_told_of_its_demand,
         what_happens_while_nobody_delivers_is_told_later,
+        who_takes_nothing_at_first_is_told_later,
         an_ended_right_ends_the_stream,
         a_document_beyond_the_view_is_refused,
         a_dead_letter_is_sent_again_as_long_as_it_is_so,
@@ -98,6 +102,23 @@ async fn what_happens_while_nobody_delivers_is_told_later(hub: Hub) {
     change(&hub, "aqua-seals", 0).await;
     assert!(receiver.got(5).await[4].told().starts_with("CHANGED"));
     assert_eq!(receiver.all().len(), 5);
+}
+
+async fn who_takes_nothing_at_first_is_told_later(hub: Hub) {
+    let (hub, receiver) = (open(&hub).await, Receiver::start().await);
+    receiver.says([Say::Status(500)]);
+    add(&hub, AQUA, &receiver).await;
+    let _deliveries = Deliveries::of(&hub);
+    receiver.got(1).await;
+    change(&hub, "aqua-seals", 0).await;
+    // its turn comes again while the clock goes on
+    let (begun, looks) = (hub.clock().now().0, AtomicI64::new(0));
+    until("what happened before anything was taken", async || {
+        let looks = looks.fetch_add(1, Ordering::Relaxed);
+        hub.set_clock(&Instant(begun + looks / 20 * 60_000_000).to_string());
+        receiver.all().iter().any(|got| got.told().starts_with("CHANGED")).then_some(())
+    })
+    .await;
 }
 
 async fn an_ended_right_ends_the_stream(hub: Hub) {

@@ -27,7 +27,8 @@ pub struct Heard {
 
 const KIND: &[u8] = b"\"kind\":\"";
 
-pub async fn hear(address: &str, token: &str, document: &str, from: &Start) -> Outcome<Heard> {
+/// To the checkpoint behind the last event, or no further than the first.
+pub async fn hear(address: &str, token: &str, document: &str, from: &Start, whole: bool) -> Outcome<Heard> {
     let variables = match from {
         Start::Snapshot => json!({}),
         Start::Now => json!({ "from": "NOW" }),
@@ -65,8 +66,11 @@ pub async fn hear(address: &str, token: &str, document: &str, from: &Start) -> O
             if kind.starts_with(b"GAP") {
                 return Err("the cursor was not taken".into());
             }
-            first.get_or_insert_with(|| began.elapsed());
+            let first = *first.get_or_insert_with(|| began.elapsed());
             events += 1;
+            if !whole {
+                return Ok(Heard { first, all: first, events, cursor: String::new() });
+            }
         }
         buffer.drain(..taken);
     }
