@@ -33,7 +33,7 @@ tests! {
 }
 
 /// Histories per database, and steps of each.
-const HISTORIES: u64 = 3;
+const HISTORIES: u64 = 8;
 const STEPS: usize = 6;
 /// More changes than a session takes along: it turns to the log for them.
 const MANY: u128 = 600;

@@ -12,6 +12,8 @@ tests! {
     changing:
         an_agreement_changes_meanwhile,
         an_agreement_ends_and_is_signed_again,
+        a_right_ends_meanwhile,
+        a_right_ends_amid_what_is_taken_back,
         policies_change_meanwhile,
         whose_policies_are_not_known_begins_anew,
         who_was_half_way_begins_anew;
@@ -56,13 +58,43 @@ async fn an_agreement_ends_and_is_signed_again(hub: Hub) {
     };
     status("ended").await;
     // meanwhile there is nothing to subscribe to
-    let refused = Follower::open(&hub, AQUA, DEMAND, json!({ "after": follower.cursor })).await.refused().await;
+    let refused = Follower::open(&hub, AQUA, DEMAND, json!({})).await.refused().await;
     assert_eq!(refused.0, "GRAPHQL_VALIDATION_FAILED");
     hub.sql(&format!("UPDATE demand_bucket SET qty = qty + 10000 WHERE id = {}", bucket("aqua-seals", 0))).await;
     status("active").await;
     let follower = catches_up(follower, &hub, AQUA).await;
     // transaction by transaction, where the database tells them apart
     assert!(follower.seen.iter().any(|kind| kind == "CHANGED"), "{:?}", follower.seen);
+}
+
+async fn a_right_ends_meanwhile(hub: Hub) {
+    let follower = Follower::of(&hub, AQUA, DEMAND).await;
+    let ended = "UPDATE sharing_agreement SET status = 'ended' WHERE \
+                 grantee_id = (SELECT id FROM organisation WHERE slug = 'aqua-seals')";
+    hub.sql(ended).await;
+    // all that is held is taken back, and then the reason told
+    let mut follower = follower.resume(&hub, AQUA).await;
+    let (code, message) = follower.refused().await;
+    assert_eq!(code, "GRAPHQL_VALIDATION_FAILED", "{message}");
+    assert!(follower.copy.is_empty() && follower.seen.iter().all(|kind| kind == "LEFT"), "{:?}", follower.seen);
+    // of which nothing is left to be told
+    let (code, _) = follower.resume(&hub, AQUA).await.refused().await;
+    assert_eq!(code, "GRAPHQL_VALIDATION_FAILED");
+}
+
+async fn a_right_ends_amid_what_is_taken_back(hub: Hub) {
+    let follower = Follower::of(&hub, AQUA, DEMAND).await;
+    let ended = "UPDATE sharing_agreement SET status = 'ended' WHERE \
+                 grantee_id = (SELECT id FROM organisation WHERE slug = 'aqua-seals')";
+    hub.sql(ended).await;
+    let mut follower = follower.resume(&hub, AQUA).await;
+    for _ in 0..3 {
+        assert_eq!(follower.event().await["kind"], "LEFT");
+    }
+    follower.seen.clear();
+    let mut follower = follower.resume(&hub, AQUA).await;
+    assert_eq!(follower.refused().await.0, "GRAPHQL_VALIDATION_FAILED");
+    assert_eq!((follower.seen, follower.copy.len()), (vec!["GAP".to_owned()], 0));
 }
 
 fn narrow(folder: &Path) {

@@ -35,6 +35,7 @@ tests! {
         rights_move_between_polls,
         a_page_may_end_behind_a_gap,
         a_right_that_ends_ends_the_poll,
+        what_is_held_is_taken_back,
         a_seat_comes_from_its_networks,
         polls_cost_what_queries_cost,
         polls_are_in_the_access_log;
@@ -458,6 +459,31 @@ async fn a_page_may_end_behind_a_gap(hub: Hub) {
     let kinds = poller.up_to_date(&hub).await;
     assert_eq!(kinds.iter().filter(|kind| *kind == "GAP").count(), 1);
     assert_eq!(poller.copy, DEMAND.asked(&hub, AQUA).await);
+}
+
+async fn what_is_held_is_taken_back(hub: Hub) {
+    for limit in [100, 1000] {
+        let mut poller = Poller::new(AQUA, &format!("/feed/demand?wait=0&limit={limit}&fields={FIELDS}"));
+        poller.up_to_date(&hub).await;
+        assert!(poller.copy.len() > 500);
+        let status = |status: &str| {
+            format!(
+                "UPDATE sharing_agreement SET status = '{status}' WHERE \
+                 grantee_id = (SELECT id FROM organisation WHERE slug = 'aqua-seals')"
+            )
+        };
+        hub.sql(&status("ended")).await;
+        poller.kinds.clear();
+        while !poller.copy.is_empty() {
+            assert!(poller.poll(&hub).await > 0);
+        }
+        // who takes less than all at once is told to drop the rest
+        let gaps = poller.kinds.iter().filter(|kind| *kind == "GAP").count();
+        assert_eq!(gaps, usize::from(limit == 100), "{:?}", poller.kinds);
+        let (status_code, code, _) = refused(&get(&hub, AQUA, &poller.path).await);
+        assert_eq!((status_code, code.as_str()), (404, "NOT_FOUND"));
+        hub.sql(&status("active")).await;
+    }
 }
 
 async fn a_right_that_ends_ends_the_poll(hub: Hub) {

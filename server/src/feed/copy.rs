@@ -7,7 +7,7 @@ use entities::Instant;
 use uuid::Uuid;
 
 use crate::{
-    access::{View, look::Open},
+    access::{View, log::Position, look::Open},
     audit::Read,
     catalogue::{CATALOGUE, TypeId},
     graphql::{Codec, subscription::Watch},
@@ -102,9 +102,11 @@ impl Copy {
     pub fn seal(&self, subject: &[u8; 16], codec: &Codec) -> String {
         let print = self.newest().map_or([0; 16], |state| state.lens.print);
         let turning = self.rest.as_ref().is_some_and(|rest| rest.lens.print != print);
+        // whoever stops amid a turn is known by what it was shown before
+        let known = if turning { self.rest.as_ref() } else { self.newest() };
         let mark = Mark {
             print,
-            policies: self.newest().map_or(0, |state| state.lens.view.policies),
+            policies: known.map_or(0, |state| state.lens.view.policies),
             ahead: self.ahead.as_ref().map(|(state, place)| ((state.position, state.at), *place)),
             rest: self.rest.as_ref().map(|state| (state.position, state.at)),
             turning,
@@ -140,6 +142,11 @@ impl Mark {
 
     /// Only what was sealed for this subject.
     pub fn open(text: &str, subject: &[u8; 16], codec: &Codec) -> Option<Self> {
+        Mark::unseal(text, codec).filter(|(of, _)| of == subject).map(|(_, mark)| mark)
+    }
+
+    /// With its subject.
+    pub fn unseal(text: &str, codec: &Codec) -> Option<([u8; 16], Self)> {
         let plain = codec.open(PURPOSE, text).filter(|plain| plain.len() == LENGTH)?;
         let mut rest = &plain[8..];
         let mut take = |n: usize| {
@@ -147,9 +154,7 @@ impl Mark {
             rest = tail;
             head
         };
-        if take(16) != subject {
-            return None;
-        }
+        let subject = take(16).try_into().ok()?;
         let print = take(16).try_into().ok()?;
         let policies = u64::from_be_bytes(take(8).try_into().ok()?);
         let flags = take(1)[0];
@@ -163,13 +168,14 @@ impl Mark {
         if ty >= CATALOGUE.types.len() {
             return None;
         }
-        Some(Mark {
+        let mark = Mark {
             print,
             policies,
             ahead: (flags & 1 != 0).then_some((new, place)),
             rest: (flags & 2 != 0).then_some(old),
             turning: flags & 4 != 0,
-        })
+        };
+        Some((subject, mark))
     }
 
     /// The oldest and the newest position that it needs.
@@ -177,6 +183,11 @@ impl Mark {
         let all = [self.rest.map(|state| state.0), self.ahead.map(|(state, _)| state.0)];
         let all = || all.into_iter().flatten();
         (all().min().unwrap_or(0), all().max().unwrap_or(0))
+    }
+
+    /// A state of which something is held, the older one if there are two.
+    pub fn oldest(&self) -> Option<(Position, Instant)> {
+        self.rest.or(self.ahead.map(|(state, _)| state)).map(|(position, at)| (Position(position), at))
     }
 
     /// Nothing is held behind it.

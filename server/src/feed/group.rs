@@ -482,9 +482,13 @@ impl Group {
             let app = app.upgrade().ok_or(Stop::Gone)?;
             let mut live = self.live.lock().await;
             self.advance(&app, &mut live, Some(&member.caller), None).await?;
-            let target = live.state().cloned().filter(|state| state.lens.watch.is_some());
-            let target = target.ok_or_else(|| Stop::Failed(no_longer()))?;
+            let target = live.state().cloned().ok_or_else(|| Stop::Failed(no_longer()))?;
             let edge = live.edge;
+            if target.lens.watch.is_none() {
+                drop(live);
+                self.take_back(&app, member, begin.as_ref(), copy, &target, edge).await?;
+                return Err(Stop::Failed(no_longer()));
+            }
             let mut lost = None;
             match &*begin {
                 None | Some(Begin::Snapshot) => {}
@@ -551,15 +555,61 @@ impl Group {
         if let Some(held) = mark.through(now) {
             return Ok(Some(held));
         }
-        let Some((position, at)) = mark.rest.filter(|_| mark.ahead.is_none()) else { return Ok(None) };
-        let view = app.gate.former_view(caller, mark.policies, Position(position), at).await?;
+        if mark.ahead.is_some() {
+            return Ok(None);
+        }
+        // it was made again as it was, or it tells nothing
+        Ok(self.former(app, mark, caller).await?.and_then(|lens| mark.through(&lens)))
+    }
+
+    /// How the question was looked at when the cursor was handed out.
+    async fn former(&self, app: &App, mark: &Mark, caller: &Caller) -> Result<Option<Arc<Lens>>> {
+        let Some((position, at)) = mark.oldest() else { return Ok(None) };
+        let view = app.gate.former_view(caller, mark.policies, position, at).await?;
         let Some(view) = view else { return Ok(None) };
         let limits = app.graphql.limits();
         let watch = self.desk.question.watch(&view, app.gate.dialect(), &self.desk.codec, limits).ok().map(Arc::new);
         let me = caller.principal;
         let print = watch.as_ref().map_or([0; 16], |watch| watch.print(me));
-        // it was made again as it was, or it tells nothing
-        Ok(mark.through(&Arc::new(Lens { view, watch, print, me, looks: Vec::new() })))
+        Ok(Some(Arc::new(Lens { view, watch, print, me, looks: Vec::new() })))
+    }
+
+    /// Takes from a member what it holds, where nothing of it is shown any more; or tells it to drop all.
+    async fn take_back(
+        &self,
+        app: &App,
+        member: &mut Member,
+        begin: Option<&Begin>,
+        copy: &mut Copy,
+        target: &State,
+        edge: Option<Instant>,
+    ) -> std::result::Result<(), Stop> {
+        let mut known = None;
+        match begin {
+            Some(Begin::Snapshot | Begin::Now) => return Ok(()),
+            None => {}
+            Some(Begin::At(held)) => *copy = held.clone(),
+            Some(Begin::After(mark)) => {
+                let lens = self.former(app, mark, &member.caller).await?;
+                *copy = match lens.as_ref().filter(|_| mark.ahead.is_none()).and_then(|lens| mark.through(lens)) {
+                    Some(held) if mark.positions().0 >= app.gate.oldest().await?.0 => held,
+                    _ => Copy::empty(),
+                };
+                known = lens.zip(mark.oldest()).map(|(lens, (Position(position), at))| State { position, at, lens });
+            }
+        }
+        known = copy.rest.clone().or(known).filter(|state| state.lens.watch.is_some());
+        let way = match copy.whole() {
+            Some(_) => self.walk(app, member, copy, target, edge, true).await?,
+            None => Way::Lost(OTHER_RIGHTS),
+        };
+        if let (false, Some(known)) = (matches!(way, Way::Reached), known) {
+            let gap = self.desk.gap(&known, OTHER_RIGHTS, app.clock.now())?;
+            while member.send(app, &known.lens, &gap) != Sent::Taken {
+                drain(member).await?;
+            }
+        }
+        Ok(())
     }
 
     /// The state to bring this copy to so that it is like the target; `None` if there is no exact way.

@@ -30,7 +30,7 @@ use crate::{
     access::{Caller, View},
     app::App,
     audit::{Action, Delivered},
-    error::Error,
+    error::{Error, Result},
     graphql::{
         Answer, Refused, Request,
         subscription::{Question, Start},
@@ -86,7 +86,22 @@ impl Source for Feed {
 impl Feed {
     async fn subscribe(&self, app: &Arc<App>, asked: Asked) -> std::result::Result<Subscription, Refused> {
         let Asked { caller, mut request, last_event, bounds } = asked;
-        let (view, question, start) = app.graphql.question(app, &caller, &mut request).await?;
+        let (view, question, start) = match app.graphql.question(app, &caller, &mut request).await {
+            // what is not shown any more is taken back from whoever holds it
+            Err(refused) if refused.is_of_request() => {
+                let cursor = last_event.clone().or_else(|| app.graphql.cursor(&request));
+                let former = match cursor {
+                    Some(cursor) => former(app, &caller, &cursor).await?,
+                    None => None,
+                };
+                let Some(view) = former else { return Err(refused) };
+                match app.graphql.question_in(app, &view, &mut request).await {
+                    Ok((question, start)) => (view, question, start),
+                    Err(_) => return Err(refused),
+                }
+            }
+            found => found?,
+        };
         let start = last_event.map_or(start, Start::After);
         let codec = app.graphql.codec(view.seat.organisation);
         let watch = question.watch(&view, app.gate.dialect(), &codec, app.graphql.limits())?;
@@ -143,6 +158,18 @@ impl Feed {
         }));
         (group, member)
     }
+}
+
+/// The view through which the owner of a cursor was shown what it holds; `None`: it is not known, or nothing is held.
+pub async fn former(app: &App, caller: &Caller, cursor: &str) -> Result<Option<Arc<View>>> {
+    let view = app.gate.view(caller, app.clock.now()).await?;
+    let mark = Mark::unseal(cursor, &app.graphql.codec(view.seat.organisation));
+    let Some((_, mark)) = mark else { return Ok(None) };
+    let Some((position, at)) = mark.oldest() else { return Ok(None) };
+    if position < app.gate.oldest().await? || mark.positions().1 > app.gate.head().await?.0 {
+        return Ok(None);
+    }
+    app.gate.former_view(caller, mark.policies, position, at).await
 }
 
 fn key(view: &View, caller: &Caller, question: &Question, personal: bool) -> Key {

@@ -275,6 +275,13 @@ pub struct Refused {
     errors: Vec<Json>,
 }
 
+impl Refused {
+    /// The document is wrong, or was not understood.
+    pub fn is_of_request(&self) -> bool {
+        self.status == AnswerStatus::RequestError
+    }
+}
+
 impl From<Refused> for Answer {
     fn from(refused: Refused) -> Self {
         let body = serde_json::json!({ "errors": refused.errors }).to_string().into_bytes();

@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::{
-    AnswerStatus, Engine, Limits, Refused, Request,
+    Engine, Limits, Refused, Request,
     compile::{Compiler, Wanted},
     document::Document,
     filter,
@@ -214,7 +214,7 @@ impl Engine {
         let view = app.gate.view(caller, now).await?;
         match self.question_in(app, &view, request).await {
             // what a stale view does not know may be shared by now
-            Err(refused) if refused.status == AnswerStatus::RequestError => {
+            Err(refused) if refused.is_of_request() => {
                 let fresh = app.gate.fresh_view(caller, now).await?;
                 if fresh.id == view.id {
                     return Err(refused);
@@ -226,7 +226,20 @@ impl Engine {
         }
     }
 
-    async fn question_in(
+    /// The cursor that a document goes on from, whether its fields are known or not.
+    pub fn cursor(&self, request: &Request) -> Option<String> {
+        let document = Document::parse(&request.query, request.operation_name.as_deref(), &self.limits, 0).ok()?;
+        let operation = document.definition().ok()?;
+        let [root] = roots(&operation.node.selection_set.node)[..] else { return None };
+        match &root.get_argument("after")?.node {
+            Value::String(text) => Some(text.clone()),
+            Value::Variable(name) => request.variables.get(name.as_str())?.as_str().map(str::to_owned),
+            _ => None,
+        }
+    }
+
+    /// The same in another view.
+    pub async fn question_in(
         &self,
         app: &App,
         view: &View,

@@ -98,9 +98,15 @@ async fn answer(
     let caller = caller::in_place(app, caller, &parts.headers).await?;
     let mut guest = app.connections.admit(app, &caller).await?;
     let view = app.gate.view(&caller, app.clock.now()).await?;
-    let nothing = || Error::not_found("there is nothing at this path");
-    let request = asked.lines.request(&view.class)?.ok_or_else(nothing)?;
+    let mut request = asked.lines.request(&view.class);
     drop(view);
+    if let (Ok(None) | Err(_), Some(after)) = (&request, &asked.after)
+        // what is not shown any more is taken back from whoever holds it
+        && let Some(former) = feed::former(app, &caller, after).await?
+    {
+        request = asked.lines.request(&former.class);
+    }
+    let request = request?.ok_or_else(|| Error::not_found("there is nothing at this path"))?;
     if parts.method == Method::HEAD {
         return Ok(reply::send(media, StatusCode::OK, ""));
     }

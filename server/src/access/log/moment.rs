@@ -33,9 +33,12 @@ const KEPT: usize = 32;
 /// In how many readings a holder of a set is asked for again, unasked.
 const REGULAR: u8 = 64;
 
+/// Which state, as of when.
+type At = (Position, Instant);
+
 #[derive(Default)]
 pub(super) struct Moments {
-    kept: Mutex<VecDeque<((Position, Instant), Arc<Moment>)>>,
+    kept: Mutex<VecDeque<(At, Arc<Moment>)>>,
     /// Holders of sets that were asked for: whose view was looked through at one state is likely to be at the next.
     regulars: Mutex<BTreeMap<(&'static str, Uuid), u8>>,
 }
