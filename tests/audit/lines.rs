@@ -275,9 +275,16 @@ async fn who_asks_in_the_place_of_another_is_named_with_it(hub: Hub) {
     let stood_for = "SELECT p.slug FROM audit_event e JOIN principal p ON p.id = e.on_behalf_of_id";
     let names = hub.texts(&format!("{stood_for} WHERE e.seq > {end}")).await;
     assert_eq!(names, vec![Some("alice".to_owned()); 2]);
-    let own = "{ auditEvents(last: 2, filter: { objectType: { eq: \"InventoryPosition\" } }) { nodes { onBehalfOf { slug } } } }";
-    let alice = json!({ "onBehalfOf": { "slug": "alice" } });
-    assert_eq!(hub.data(AQUA, own).await["auditEvents"]["nodes"], json!([alice, alice]));
+    let own = "{ auditEvents(last: 2, filter: { objectType: { eq: \"InventoryPosition\" } }) { nodes { principal { slug } onBehalfOf { slug } reason } } }";
+    let alice = json!({ "slug": "alice" });
+    // the host's persons are not shown, but that the host looked
+    assert_eq!(
+        hub.data(AQUA, own).await["auditEvents"]["nodes"],
+        json!([
+            { "principal": { "slug": null }, "onBehalfOf": alice, "reason": null },
+            { "principal": null, "onBehalfOf": alice, "reason": "an operator of the host looked as this seat" },
+        ])
+    );
 }
 
 async fn the_agreement_is_named_if_only_one_can_have_decided(hub: Hub) {

@@ -6,7 +6,8 @@ use super::ask;
 use crate::harness::{Hub, NOW, Running, entente, tests};
 
 tests! {
-    alone: an_empty_folder_becomes_a_hub, a_second_run_keeps_the_data, it_needs_nothing_but_itself;
+    alone: an_empty_folder_becomes_a_hub, a_second_run_keeps_the_data, it_needs_nothing_but_itself,
+        what_only_asks_makes_no_database;
     empty: a_given_database_is_used;
 }
 
@@ -95,12 +96,39 @@ async fn it_needs_nothing_but_itself() {
     let token = entente(&["token", "--as", "nordwind/planner"]).folder(folder.path()).run().await.good();
     let (status, body) = ask(&url, token.trim(), "{ viewer { role } }").await;
     assert_eq!((status, &body["data"]["viewer"]["role"]), (200, &"planner".into()));
+    let export = ["export", "DemandBucket", "--as", "aqua-seals/partner_planner"];
+    let sheet = entente(&export).folder(folder.path()).run().await.good();
+    assert!(sheet.lines().count() > 1, "{sheet}");
+    let status = entente(&["migrate", "status"]).folder(folder.path()).run().await.good();
+    assert!(!status.contains("pending"), "{status}");
     let mut left: Vec<String> = std::fs::read_dir(folder.path())
         .unwrap()
         .map(|e| e.unwrap().file_name().to_string_lossy().into_owned())
         .collect();
     left.retain(|name| !name.starts_with("entente-demo.db"));
     assert!(left.is_empty(), "{left:?}");
+}
+
+async fn what_only_asks_makes_no_database() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [
+        &["token", "--as", "nordwind/admin"][..],
+        &["export", "Product", "--as", "nordwind/admin"],
+        &["import", "Product", "product.csv"],
+        &["generate"],
+        &["serve", "--listen", "127.0.0.1:0"],
+        &["audit", "verify"],
+        &["webhook", "list"],
+        &["schema", "--as", "nordwind/admin"],
+        &["policy", "matrix"],
+        &["migrate", "status"],
+        &["migrate", "down"],
+    ] {
+        let said = entente(arguments).folder(folder.path()).run().await;
+        let sentence = said.sentence(2);
+        assert!(sentence.contains("there is no database `entente.db`, run `entente migrate up`"), "{sentence}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "{arguments:?}");
+    }
 }
 
 async fn a_given_database_is_used(hub: Hub) {

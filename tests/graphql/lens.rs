@@ -69,7 +69,9 @@ async fn a_row_is_meant_only_if_it_is_seen(hub: Hub) {
 }
 
 fn no(ty: &str, row: &str) -> String {
-    format!("no {ty} is meant by `{row}`, give an id, a key, a name or `field=value`")
+    format!(
+        "no {ty} is meant by `{row}`, give an id as this seat's organisation gets it, a key, a name or `field=value`"
+    )
 }
 
 async fn values_and_names_of_unseen_rows_are_not_told(hub: Hub) {

@@ -68,7 +68,9 @@ async fn a_body_that_is_no_request_is_told(hub: Hub) {
         "[".repeat(5_000),
         "]".repeat(5_000)
     );
-    assert_eq!(post(&hub, Some("application/json"), deep).await.status, 400);
+    let reply = post(&hub, Some("application/json"), deep).await;
+    assert_eq!(reply.status, 400);
+    assert!(reply.refusal().1.contains("nested too deeply"), "{}", reply.text);
 }
 
 async fn a_body_is_limited_announced_or_not(hub: Hub) {
@@ -82,7 +84,7 @@ async fn a_body_is_limited_announced_or_not(hub: Hub) {
     assert_eq!(fits.data()["viewer"]["role"], "planner");
     let reply = post(&hub, Some("application/json"), body(1_001)).await;
     assert_eq!((reply.status, reply.code().as_str()), (413, "BAD_USER_INPUT"));
-    assert!(reply.refusal().1.contains("1000 bytes"));
+    assert!(reply.refusal().1.contains("1000 bytes, send several smaller ones"));
 
     let token = hub.token(SEAT).await;
     let chunked = |body: &str| {

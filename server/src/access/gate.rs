@@ -117,7 +117,7 @@ impl Gate {
                 Error::Usage(text) => Error::Input(text),
                 other => other,
             })?;
-            Some(Place { name: name.into(), seat, principal })
+            Some(Place { name: name.into(), seat, principal, operator: true })
         } else {
             roster::deputised(&self.db, caller, name, now).await?
         };

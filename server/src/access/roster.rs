@@ -46,6 +46,8 @@ pub struct Place {
     pub name: String,
     pub seat: Seat,
     pub principal: Uuid,
+    /// The caller looks there as an operator; else it is a deputy.
+    pub operator: bool,
 }
 
 impl Caller {
@@ -163,6 +165,7 @@ pub async fn deputised(db: &Db, deputy: &Caller, text: &str, now: Instant) -> Re
                 name: text.into(),
                 seat: Seat { organisation: home.id, role: name.role },
                 principal: id,
+                operator: false,
             }));
         }
     }

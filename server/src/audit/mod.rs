@@ -58,6 +58,8 @@ pub struct Who {
     pub organisation: Uuid,
     /// Whom a deputy stands for.
     pub on_behalf_of: Option<Uuid>,
+    /// It looks there as an operator. Whose seat it is may not be shown the person, and is told that it was the host.
+    pub operator: bool,
 }
 
 impl From<&Caller> for Who {
@@ -68,9 +70,13 @@ impl From<&Caller> for Who {
             principal: caller.principal,
             organisation: place.map_or(caller.seat.organisation, |place| place.seat.organisation),
             on_behalf_of: place.map(|place| place.principal),
+            operator: place.is_some_and(|place| place.operator),
         }
     }
 }
+
+/// Why a line is there that a seat has not caused itself.
+const OPERATOR: &str = "an operator of the host looked as this seat";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -241,7 +247,10 @@ impl Audit {
                 decision: read.decision,
                 policy_version: &read.policies,
                 agreement: read.agreement,
-                reason: read.look(looks, delivered).map(|look| format!("break-glass: {}", look.reason)),
+                reason: match read.look(looks, delivered) {
+                    Some(look) => Some(format!("break-glass: {}", look.reason)),
+                    None => who.operator.then(|| OPERATOR.to_owned()),
+                },
             };
             line.write(&mut lines).map_err(|cause| unwritable(&self.journal, &cause.into()))?;
         }

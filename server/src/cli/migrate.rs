@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use super::{Settings, missing, say};
+use super::{Settings, existing, say};
 use crate::error::{Error, Result};
 
 #[derive(Debug, Subcommand)]
@@ -21,10 +21,7 @@ pub(super) enum Migrate {
 impl Migrate {
     pub(super) async fn run(self, settings: &Settings) -> Result<()> {
         let config = settings.load()?;
-        let absent = config.database_url.file().filter(|file| !file.exists());
-        if let (Some(file), Migrate::Down { .. } | Migrate::Status) = (absent, &self) {
-            return Err(missing(file));
-        }
+        let config = if matches!(self, Migrate::Up) { config } else { existing(config)? };
         let db = config.open().await?;
         match self {
             Migrate::Up => {

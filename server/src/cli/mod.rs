@@ -17,12 +17,14 @@ use std::{
     io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
 };
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
     access::connect::{DatabaseUrl, Db},
+    app::App,
     config::{Config, Flags},
     error::{Error, Result},
     telemetry,
@@ -151,25 +153,31 @@ impl Settings {
 
     /// The settings and their database, which must be there with this build's tables.
     async fn database(&self) -> Result<(Config, Db)> {
-        let mut config = self.load()?;
-        if let Some(file) = config.database_url.file().filter(|file| !file.exists()) {
-            let file = file.to_owned();
-            // whoever runs the demo asks it in the same folder, and has named no database
-            if file != Path::new(DEFAULT_FILE) || !Path::new(demo::FILE).exists() {
-                return Err(missing(&file));
-            }
-            tracing::info!("there is no `{DEFAULT_FILE}` here, taking the demo's database");
-            config.database_url = DatabaseUrl::sqlite(demo::FILE);
-        }
+        let config = existing(self.load()?)?;
         let db = config.open().await?;
         db.check_migrated().await?;
         Ok((config, db))
     }
+
+    /// The same with all that answers.
+    async fn app(&self) -> Result<Arc<App>> {
+        let (config, db) = self.database().await?;
+        let clock = config.clock();
+        App::over(config, db, clock).await
+    }
 }
 
-/// A command that only asks makes no database.
-fn missing(file: &Path) -> Error {
-    Error::usage(format!("there is no database `{}`, run `entente migrate up` or `entente demo`", file.display()))
+/// With a database that is there: to open a file makes one, which only `demo` and `migrate up` may.
+fn existing(mut config: Config) -> Result<Config> {
+    let Some(file) = config.database_url.file().filter(|file| !file.exists()) else { return Ok(config) };
+    // whoever runs the demo asks it in the same folder, and has named no database
+    if file != Path::new(DEFAULT_FILE) || !Path::new(demo::FILE).exists() {
+        let file = file.display();
+        return Err(Error::usage(format!("there is no database `{file}`, run `entente migrate up` or `entente demo`")));
+    }
+    tracing::info!("there is no `{DEFAULT_FILE}` here, taking the demo's database");
+    config.database_url = DatabaseUrl::sqlite(demo::FILE);
+    Ok(config)
 }
 
 /// Writes a command's answer. A reader that has seen enough, such as `head`, is no failure.

@@ -11,7 +11,7 @@ use tokio::{
     time,
 };
 
-use super::{Settings, missing, say};
+use super::{Settings, existing, say};
 use crate::{
     app::App,
     config::Flags,
@@ -40,9 +40,7 @@ impl Serve {
         if self.print_config {
             return say(&config.print()?);
         }
-        if let Some(file) = config.database_url.file().filter(|file| !file.exists()) {
-            return Err(missing(file));
-        }
+        let config = existing(config)?;
         let listener = http::listen(&config.listen).await?;
         let app = App::start(config).await?;
         let greeting = format!("serving {}\n", address(&listener)?);

@@ -67,9 +67,7 @@ pub(super) enum Webhook {
 
 impl Webhook {
     pub(super) async fn run(self, settings: &Settings) -> Result<()> {
-        let (config, db) = settings.database().await?;
-        let clock = config.clock();
-        let app = App::over(config, db, clock).await?;
+        let app = settings.app().await?;
         let done = self.act(&app).await;
         if let Err(error) = app.audit.take().await {
             tracing::warn!("lines of the access log wait in its journal: {error}");

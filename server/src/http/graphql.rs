@@ -115,7 +115,12 @@ fn content_type(headers: &HeaderMap) -> Result<()> {
 }
 
 async fn bytes(headers: &HeaderMap, body: Body, most: usize) -> std::result::Result<Bytes, (StatusCode, Error)> {
-    let too_large = || (StatusCode::PAYLOAD_TOO_LARGE, Error::input(format!("the body is larger than {most} bytes")));
+    let too_large = || {
+        (
+            StatusCode::PAYLOAD_TOO_LARGE,
+            Error::input(format!("the body is larger than {most} bytes, send several smaller ones")),
+        )
+    };
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > most) {
         return Err(too_large());

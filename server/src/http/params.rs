@@ -61,6 +61,10 @@ fn read_map(name: &str, text: &str) -> Result<Map<String, Value>> {
 fn what_is_wrong(body: &[u8]) -> Error {
     let value: Value = match serde_json::from_slice(body) {
         Ok(value) => value,
+        // the reader has no other name for it
+        Err(cause) if cause.to_string().starts_with("recursion limit") => {
+            return Error::input("the body is nested too deeply, write it flatter, at most 100 levels deep");
+        }
         Err(cause) => {
             let at = format!("line {} column {}", cause.line(), cause.column());
             return Error::input(format!("the body is no JSON at {at}"));

@@ -51,7 +51,7 @@ pub async fn find(probe: &Probe, ids: &[Codec], ty: &Type, text: &str, name: imp
     match found[..] {
         [key] => Ok(key),
         [] => Err(Error::NotFound(format!(
-            "no {} is meant by `{text}`, give an id, a key, a name or `field=value`",
+            "no {} is meant by `{text}`, give an id as this seat's organisation gets it, a key, a name or `field=value`",
             ty.name
         ))),
         _ => {
