@@ -18,6 +18,7 @@ tests! {
         what_happens_while_nobody_delivers_is_told_later,
         who_takes_nothing_at_first_is_told_later,
         an_ended_right_ends_the_stream,
+        rows_leave_before_it_is_paused,
         a_document_beyond_the_view_is_refused,
         a_dead_letter_is_sent_again_as_long_as_it_is_so,
         a_spent_budget_is_waited_for,
@@ -136,6 +137,25 @@ async fn an_ended_right_ends_the_stream(hub: Hub) {
     let list = hub.cli(&["webhook", "list"]).run().await.stdout;
     assert!(list.contains("paused  nobody as `partner_planner`"), "{list}");
     assert_eq!(receiver.all().len(), 1);
+}
+
+async fn rows_leave_before_it_is_paused(hub: Hub) {
+    let (hub, receiver) = (open(&hub).await, Receiver::start().await);
+    let rows =
+        hub.data(AQUA, "{ demandBuckets { totalCount } }").await["demandBuckets"]["totalCount"].as_u64().unwrap();
+    add(&hub, AQUA, &receiver).await;
+    let _deliveries = Deliveries::of(&hub);
+    ready(&receiver).await;
+    hub.sql(
+        "UPDATE sharing_agreement SET status = 'ended' WHERE grantee_id = \
+         (SELECT id FROM organisation WHERE slug = 'aqua-seals')",
+    )
+    .await;
+    becomes(&hub, "PAUSED", "").await;
+    let told: Vec<String> = receiver.all().iter().map(Got::told).collect();
+    let left = told.iter().filter(|told| told.starts_with("LEFT")).count() as u64;
+    // all of them, or, where the receiver took too long, all that are left at once
+    assert!(left == rows || told.last().is_some_and(|told| told.starts_with("GAP")), "{left} of {rows}: {told:?}");
 }
 
 async fn a_document_beyond_the_view_is_refused(hub: Hub) {
