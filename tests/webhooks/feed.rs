@@ -151,7 +151,7 @@ async fn rows_leave_before_it_is_paused(hub: Hub) {
          (SELECT id FROM organisation WHERE slug = 'aqua-seals')",
     )
     .await;
-    becomes(&hub, "PAUSED", "").await;
+    becomes(&hub, "PAUSED", "resume it when it is again").await;
     let told: Vec<String> = receiver.all().iter().map(Got::told).collect();
     let left = told.iter().filter(|told| told.starts_with("LEFT")).count() as u64;
     // all of them, or, where the receiver took too long, all that are left at once

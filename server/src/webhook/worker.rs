@@ -322,6 +322,12 @@ impl Worker {
         if matches!(answer.status, AnswerStatus::Internal | AnswerStatus::Unavailable | AnswerStatus::Unlogged) {
             return Err(Error::unavailable(why));
         }
+        let why = match answer.status {
+            AnswerStatus::RequestError => {
+                format!("the seat is not shown what the document asks for, resume it when it is again: {why}")
+            }
+            _ => why,
+        };
         tracing::warn!("webhook `{}` is paused: {why}", self.row.id);
         self.stop("paused", &why).await
     }
