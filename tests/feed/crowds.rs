@@ -61,7 +61,9 @@ fn open(process: u32) -> Option<usize> {
 }
 
 async fn serve(hub: &Hub) -> Process {
-    Process::start(hub.cli(&["serve", "--listen", "127.0.0.1:0"]).env("ENTENTE_STREAMS__KEEP_ALIVE", "3600")).await
+    let serve = hub.cli(&["serve", "--listen", "127.0.0.1:0"]).env("ENTENTE_STREAMS__KEEP_ALIVE", "3600");
+    // two thousand at once take their time to say who they are
+    Process::start(serve.env("ENTENTE_STREAMS__INIT_TIMEOUT", "120")).await
 }
 
 async fn who_never_reads_is_bounded_and_holds_up_nobody(hub: Hub) {
