@@ -19,12 +19,12 @@ pub struct Model {
     #[field(SEC)]
     pub bucket_start: Date,
     /// What is used or planned
-    #[field(SEC)]
+    #[field(SEC, least = 0)]
     pub actual: Decimal,
     /// What is possible
-    #[field(SEC)]
+    #[field(SEC, least = 0)]
     pub maximum: Decimal,
     /// What was promised to us
-    #[field(SEC)]
+    #[field(SEC, least = 0)]
     pub agreed: Option<Decimal>,
 }

@@ -64,7 +64,7 @@ pub struct Model {
     #[field(INT)]
     pub nda_level: i16,
     /// Finance only
-    #[field(SEC, groups = "finance")]
+    #[field(SEC, groups = "finance", least = 0)]
     pub credit_limit: Option<Decimal>,
     /// What the customer earns, not what it buys
     #[field(SEC)]

@@ -28,19 +28,19 @@ pub struct Model {
     #[field(SHR, one_of = "day week month", groups = "demand")]
     pub granularity: String,
     /// The shared number, in the unit of the series; a secret when it covers a single NDA customer
-    #[field(SHR, groups = "demand")]
+    #[field(SHR, groups = "demand", least = 0)]
     pub qty: Decimal,
     /// Lower end of the uncertainty band; shared by agreement only
-    #[field(INT)]
+    #[field(INT, least = 0)]
     pub qty_low: Option<Decimal>,
     /// Upper end of the uncertainty band; shared by agreement only
-    #[field(INT)]
+    #[field(INT, least = 0)]
     pub qty_high: Option<Decimal>,
     /// Says what we will pay for
     #[field(SHR, one_of = "firm trade_off forecast", groups = "demand")]
     pub firmness: String,
     /// How many customers stand behind the number: the minimum group size is a comparison with it
-    #[field(INT)]
+    #[field(INT, least = 0)]
     pub contributors: i32,
     /// Share of the biggest customer, between 0 and 1: the dominance test is a comparison with it
     #[field(INT)]

@@ -40,10 +40,10 @@ pub struct Model {
     #[field(SHR)]
     pub qty: Decimal,
     /// Lower limit where the supplier manages the stock
-    #[field(SHR)]
+    #[field(SHR, least = 0)]
     pub min_qty: Option<Decimal>,
     /// Upper limit where the supplier manages the stock
-    #[field(SHR)]
+    #[field(SHR, least = 0)]
     pub max_qty: Option<Decimal>,
     /// The age of the number is part of the number
     #[field(SHR)]

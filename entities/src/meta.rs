@@ -65,6 +65,9 @@ pub struct FieldDef {
     /// A text that policies treat as an entity of this name, so that it can be a member of something.
     pub code: Option<&'static str>,
     pub unit: Option<&'static str>,
+    /// Numbers below and above are refused.
+    pub least: Option<i64>,
+    pub most: Option<i64>,
     /// The closed set of values; an enum in GraphQL.
     pub one_of: &'static [&'static str],
     /// What the hub itself puts there at a write. Nobody else writes it, whatever policies say.
@@ -128,7 +131,8 @@ pub struct Membership {
 #[derive(Clone, Copy, Debug)]
 pub struct Turn {
     pub table: &'static str,
-    /// Instants or days.
+    /// Instants or days. `ends + grace` is so many days as the second column says after the first, a hundred years
+    /// at most: no number makes an instant that there is not.
     pub columns: &'static [&'static str],
     /// Which rows can matter, with `{holder}` as above; rather too many than too few.
     pub filter: &'static str,

@@ -35,13 +35,13 @@ pub struct Model {
     #[field(SHR)]
     pub uom: String,
     /// Agreed price of one unit
-    #[field(SEC, groups = "finance")]
+    #[field(SEC, groups = "finance", least = 0)]
     pub unit_price: Option<Decimal>,
     /// Discount on the price
-    #[field(SEC, groups = "finance", unit = "percent")]
+    #[field(SEC, groups = "finance", unit = "percent", least = 0, most = 100)]
     pub discount_pct: Option<Decimal>,
     /// What one unit costs us
-    #[field(SEC, groups = "finance")]
+    #[field(SEC, groups = "finance", least = 0)]
     pub unit_cost: Option<Decimal>,
     /// Quantity × unit price less discount; kept so that revenue is one sum
     #[field(SEC, groups = "finance")]

@@ -13,6 +13,24 @@ use crate::prelude::*;
               UNION SELECT grantor_id FROM sharing_agreement WHERE grantee_id = {holder} AND status <> 'draft'",
         turns: &[],
         doc: "the other side of every agreement of the organisation that is more than a draft",
+    },
+    membership = Membership {
+        name: "recentPartners",
+        holder: Holder::Organisation,
+        code: None,
+        sql: "SELECT id FROM organisation WHERE id = {holder} AND (\
+              EXISTS (SELECT 1 FROM sharing_agreement a WHERE a.grantee_id = {holder} AND a.status <> 'draft' \
+              AND (a.valid_to IS NULL OR a.valid_to + \
+              CASE WHEN a.read_after_end_days < 36500 THEN a.read_after_end_days ELSE 36500 END * 86400000000 > {now})) \
+              OR NOT EXISTS (SELECT 1 FROM sharing_agreement a WHERE a.grantee_id = {holder} AND a.status <> 'draft'))",
+        turns: &[Turn {
+            table: "sharing_agreement",
+            columns: &["valid_to + read_after_end_days"],
+            filter: "grantee_id = {holder} AND status <> 'draft'",
+            after: 0,
+        }],
+        doc: "the organisation itself, while an agreement with it runs and for as many days after as the agreement says \
+              (`readAfterEndDays`): so long it reads what it gave; also before its first agreement",
     }
 )]
 pub struct Model {

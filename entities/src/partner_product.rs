@@ -22,16 +22,16 @@ pub struct Model {
     #[field(SHR)]
     pub partner_part_no: Option<String>,
     /// Share of the demand that this supplier gets; its own value may be shown
-    #[field(SEC, unit = "percent")]
+    #[field(SEC, unit = "percent", least = 0, most = 100)]
     pub quota_pct: Option<Decimal>,
     /// What we pay this partner
-    #[field(SEC, groups = "finance")]
+    #[field(SEC, groups = "finance", least = 0)]
     pub unit_price: Option<Decimal>,
     /// From order to delivery
-    #[field(SHR, unit = "days")]
+    #[field(SHR, unit = "days", least = 0)]
     pub lead_time_days: Option<i32>,
     /// Minimum order quantity, in the product's unit of measure
-    #[field(SHR)]
+    #[field(SHR, least = 0)]
     pub moq: Option<Decimal>,
     /// First day of the relation
     #[field(SHR)]

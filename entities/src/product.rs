@@ -93,9 +93,9 @@ pub struct Model {
     #[field(INT)]
     pub embargo_until: Option<Instant>,
     /// Public list price
-    #[field(PUB)]
+    #[field(PUB, least = 0)]
     pub list_price: Option<Decimal>,
     /// What making or buying it costs us
-    #[field(SEC, groups = "finance")]
+    #[field(SEC, groups = "finance", least = 0)]
     pub standard_cost: Option<Decimal>,
 }

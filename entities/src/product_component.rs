@@ -16,7 +16,7 @@ pub struct Model {
     #[field(SEC, to = "Product", many = "usedIn")]
     pub component_id: Uuid,
     /// How much of the component one product takes, in the component's unit of measure
-    #[field(SEC)]
+    #[field(SEC, least = 0)]
     pub qty_per: Decimal,
     /// First day on which it is built in
     #[field(SEC)]

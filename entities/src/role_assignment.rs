@@ -30,6 +30,6 @@ pub struct Model {
     pub networks: Option<Json>,
     /// Objects that may be asked for in a minute, as the cost of documents counts them; without a number the hub's
     /// setting holds
-    #[field(INT)]
+    #[field(INT, least = 0)]
     pub cost_per_minute: Option<i32>,
 }

@@ -34,16 +34,16 @@ pub struct Model {
     #[field(SHR)]
     pub valid_to: Option<Instant>,
     /// Grace in which the grantee may still read what it gave itself
-    #[field(SHR, unit = "days")]
+    #[field(SHR, unit = "days", least = 0, most = 36500)]
     pub read_after_end_days: i32,
-    /// How far back the grantee sees
-    #[field(SHR, unit = "days")]
+    /// How far back the grantee is to see, as it was negotiated; what it sees the policies say
+    #[field(SHR, unit = "days", least = 0, most = 36500)]
     pub history_days: Option<i32>,
-    /// How far ahead the grantee sees
-    #[field(SHR, unit = "days")]
+    /// How far ahead the grantee is to see, as it was negotiated; what it sees the policies say
+    #[field(SHR, unit = "days", least = 0, most = 36500)]
     pub horizon_days: Option<i32>,
     /// How many customers must stand behind a number; knowing it helps an attacker
-    #[field(INT)]
+    #[field(INT, least = 1)]
     pub k_threshold: Option<i32>,
     /// Who signed for the grantor
     #[field(SHR, to = "Principal")]

@@ -22,10 +22,10 @@ pub struct Model {
     #[field(SEC, to = "Organisation", groups = "answer")]
     pub supplier_id: Uuid,
     /// What the supplier can deliver: its capacity is its secret
-    #[field(SEC, groups = "answer")]
+    #[field(SEC, groups = "answer", least = 0)]
     pub qty: Decimal,
     /// What it could deliver on top
-    #[field(SEC, groups = "answer")]
+    #[field(SEC, groups = "answer", least = 0)]
     pub upside_qty: Option<Decimal>,
     /// How far the answer has come
     #[field(SEC, one_of = "draft committed partial rejected auto_committed expired", groups = "answer")]

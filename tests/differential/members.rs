@@ -52,6 +52,16 @@ impl World {
                 };
                 &other("grantor_id", "grantee_id") | &other("grantee_id", "grantor_id")
             }
+            "recentPartners" => {
+                let agreements = || {
+                    self.all("SharingAgreement")
+                        .filter(|row| row.id("grantee_id") == Some(holder) && !row.is("status", "draft"))
+                };
+                let grace = |row: Record<'_>| row.whole("read_after_end_days").min(36_500) * 86_400_000_000;
+                let runs = |row: Record<'_>| row.at("valid_to").is_none_or(|end| end.0 + grace(row) > now.0);
+                let keeps = agreements().next().is_none() || agreements().any(runs);
+                rows(keeps.then_some(holder).into_iter().collect())
+            }
             "deputies" => {
                 let side = |mine: &str, theirs: &str| {
                     keys("Delegation", theirs, &|row| {

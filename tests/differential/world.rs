@@ -303,6 +303,13 @@ impl<'w> Record<'w> {
         }
     }
 
+    pub fn whole(self, column: &str) -> i64 {
+        match self.get(column) {
+            Value::Int(number) => *number,
+            other => panic!("{column} is {other:?}"),
+        }
+    }
+
     pub fn flag(self, column: &str) -> bool {
         *self.get(column) == Value::Bool(true)
     }

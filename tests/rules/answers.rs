@@ -1,10 +1,13 @@
 //! R12: a supplier's planner answers until Friday, 18 o'clock UTC, before the week begins; never for another, never
 //! for a forecast that was replaced; and what it answered it can always read (R18).
 
-use entente::access::connect::Dialect;
+use entente::{
+    access::connect::Dialect,
+    export::{self, Args},
+};
 use serde_json::{Value, json};
 
-use super::{AQUA, AQUA_MACHINE, BERGMANN, CERAM};
+use super::{AQUA, AQUA_MACHINE, BERGMANN, CERAM, count};
 use crate::{
     harness::{Hub, tests},
     writes::{absent, answer, ask, change, fault, first, refused, write},
@@ -19,7 +22,8 @@ tests! {
         two_planners_do_not_overwrite_each_other,
         only_what_is_the_suppliers_to_say_is_written,
         a_new_answer_is_given,
-        what_a_partner_gave_stays_readable;
+        what_a_partner_gave_stays_readable,
+        it_stays_for_as_long_as_was_agreed;
 }
 
 const SHOWN: &str = "id qty reasonCode commentShared rowVersion status committedAt committedBy { slug } bucketStart";
@@ -189,12 +193,56 @@ async fn answer_series(hub: &Hub, seat: &str) -> Value {
     first(hub, seat, "demandSeries", "filter: { product: { sku: { eq: \"S40\" } } }", "id").await["id"].clone()
 }
 
+/// What a seat exports of a type, line by line.
+async fn exported(hub: &Hub, seat: &str, ty: &str) -> Vec<String> {
+    let mut out = Vec::new();
+    export::run(hub.app(), &Args { ty: ty.into(), seat: seat.into() }, &mut out).await.unwrap();
+    String::from_utf8(out).unwrap().lines().map(str::to_owned).collect()
+}
+
 async fn what_a_partner_gave_stays_readable(hub: Hub) {
     let row = answer(&hub, AQUA, "2026-06-29").await;
     write(&hub, AQUA, "updateSupplyCommitment", change(&row, "77"), "id").await;
-    hub.set_clock("2027-03-01T00:00:00Z");
-    // the agreement is over, and with it the demand
-    assert_eq!(hub.number("SELECT count(*) FROM supply_commitment WHERE row_version = 2").await, 1);
+    let [answers, signals] = [count(&hub, AQUA, "supplyCommitments").await, count(&hub, AQUA, "demandSignals").await];
+    assert!(answers > 1 && signals > 0);
+    // the agreement is over, and with it the demand, for all but ninety days
+    hub.set_clock("2027-03-31T23:59:59.999Z");
+    assert_eq!(count(&hub, AQUA, "demandSeries").await, 0);
     let given = "filter: { bucketStart: { eq: \"2026-06-29\" } }";
     assert_eq!(first(&hub, AQUA, "supplyCommitments", given, "qty").await["qty"], "77");
+    let sheet = exported(&hub, AQUA, "SupplyCommitment").await;
+    assert_eq!(sheet.len(), answers + 1, "with its header");
+    assert!(sheet.iter().any(|line| line.contains(row["id"].as_str().unwrap()) && line.contains(",77,")), "{sheet:?}");
+    assert_eq!(exported(&hub, AQUA, "DemandSignal").await.len(), signals + 1);
+
+    hub.set_clock("2027-04-01T00:00:00Z");
+    for (list, ty) in [("supplyCommitments", "SupplyCommitment"), ("demandSignals", "DemandSignal")] {
+        assert_eq!(count(&hub, AQUA, list).await, 0, "{list}");
+        assert_eq!(exported(&hub, AQUA, ty).await.len(), 1, "{ty}");
+    }
+    assert!(count(&hub, "nordwind/planner", "supplyCommitments").await >= answers - 1, "we keep them");
+}
+
+async fn it_stays_for_as_long_as_was_agreed(hub: Hub) {
+    let answers = count(&hub, AQUA, "supplyCommitments").await;
+    let agreed = async |days: i64, from: &str, until: &str| {
+        hub.sql(&format!("UPDATE sharing_agreement SET read_after_end_days = {days}")).await;
+        hub.set_clock(from);
+        assert_eq!(count(&hub, AQUA, "supplyCommitments").await, answers, "{days} days, {from}");
+        hub.set_clock(until);
+        assert_eq!(count(&hub, AQUA, "supplyCommitments").await, 0, "{days} days, {until}");
+    };
+    agreed(0, "2026-12-31T23:59:59.999Z", "2027-01-01T00:00:00Z").await;
+    agreed(10, "2027-01-10T23:59:59.999Z", "2027-01-11T00:00:00Z").await;
+    hub.sql("UPDATE sharing_agreement SET read_after_end_days = 2147483647").await;
+    assert_eq!(count(&hub, AQUA, "supplyCommitments").await, answers, "for ever");
+    // an agreement that follows carries on with what was given under the last
+    hub.set_clock("2027-06-01T00:00:00Z");
+    hub.sql("UPDATE sharing_agreement SET read_after_end_days = 0").await;
+    assert_eq!(count(&hub, AQUA, "supplyCommitments").await, 0);
+    hub.sql("UPDATE sharing_agreement SET valid_to = NULL WHERE title = 'Supply collaboration 2026'").await;
+    assert_eq!(count(&hub, AQUA, "supplyCommitments").await, answers);
+    // whoever never had an agreement has none that could have ended; a draft is none
+    hub.sql("UPDATE sharing_agreement SET status = 'draft', valid_to = valid_from").await;
+    assert_eq!(count(&hub, AQUA, "supplyCommitments").await, answers);
 }

@@ -14,6 +14,7 @@ tests! {
     changing:
         the_window_moves_at_midnight,
         an_agreement_ends,
+        what_was_given_ends,
         a_scope_ends,
         an_embargo_ends,
         a_sum_loses_rows,
@@ -71,6 +72,10 @@ async fn an_agreement_ends(hub: Hub) {
 }
 
 /// R18
+async fn what_was_given_ends(hub: Hub) {
+    turns(&hub, AQUA, "2027-03-30T12:00:00Z", "supplyCommitments", "qty", "2027-04-01T00:00:00Z").await;
+}
+
 async fn a_scope_ends(hub: Hub) {
     turns(&hub, AQUA, "2026-05-15T18:00:00Z", "demandSeries", "product { sku }", "2026-05-16T00:00:00Z").await;
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{absent, first, refused, write};
+use super::{absent, answer, change, first, refused, write};
 use crate::harness::{Hub, tests};
 
 tests! {
@@ -11,11 +11,13 @@ tests! {
         nobody_writes_what_the_hub_fills;
     changing:
         values_of_every_kind_are_kept,
+        numbers_are_within_their_range,
         null_empties_and_nothing_leaves,
         bad_values_are_told,
         hidden_fields_are_unknown_to_inputs;
 }
 
+const AQUA: &str = "aqua-seals/partner_planner";
 const REP: &str = "nordwind/sales_rep/anna";
 
 async fn mutations(hub: &Hub, seat: &str) -> Vec<String> {
@@ -91,6 +93,26 @@ async fn values_of_every_kind_are_kept(hub: Hub) {
     let change = json!({ "id": version["id"], "horizonTo": "2028-02-29" });
     let shown = write(&hub, "nordwind/planner", "updateForecastVersion", change, "horizonTo").await;
     assert_eq!(shown["horizonTo"], "2028-02-29");
+}
+
+async fn numbers_are_within_their_range(hub: Hub) {
+    let row = answer(&hub, AQUA, "2026-06-29").await;
+    for qty in ["-0.0001", "-5"] {
+        let told = ("BAD_USER_INPUT".into(), format!("`input.qty` is `{qty}`, expected a number, at least 0"));
+        assert_eq!(refused(&hub, AQUA, "updateSupplyCommitment", change(&row, qty)).await, told);
+    }
+    write(&hub, AQUA, "updateSupplyCommitment", change(&row, "0"), "id").await;
+    let agreement = first(&hub, "nordwind/admin", "sharingAgreements", "", "id readAfterEndDays").await;
+    assert_eq!(agreement["readAfterEndDays"], 90);
+    for (days, taken) in [(-1, false), (0, true), (36_500, true), (36_501, false)] {
+        let change = json!({ "id": agreement["id"], "readAfterEndDays": days });
+        if taken {
+            write(&hub, "nordwind/admin", "updateSharingAgreement", change, "id").await;
+        } else {
+            let told = format!("`input.readAfterEndDays` is `{days}`, expected a number, from 0 to 36500");
+            assert_eq!(refused(&hub, "nordwind/admin", "updateSharingAgreement", change).await.1, told);
+        }
+    }
 }
 
 async fn null_empties_and_nothing_leaves(hub: Hub) {

@@ -5,7 +5,7 @@
 use proc_macro::TokenStream;
 use proc_macro2::TokenStream as Tokens;
 use quote::quote;
-use syn::{Attribute, Data, DeriveInput, Expr, ExprLit, Ident, Lit, LitStr, Meta, Type, parse_macro_input};
+use syn::{Attribute, Data, DeriveInput, Expr, ExprLit, Ident, Lit, LitInt, LitStr, Meta, Type, parse_macro_input};
 
 #[proc_macro_derive(Catalogued, attributes(catalogue, field))]
 pub fn catalogued(input: TokenStream) -> TokenStream {
@@ -104,7 +104,7 @@ fn field(field: &syn::Field) -> syn::Result<Tokens> {
     // a field that nobody classified is internal
     let mut class = quote!(Int);
     let (mut to, mut many, mut code, mut unit) = (quote!(None), quote!(None), quote!(None), quote!(None));
-    let mut filled = quote!(None);
+    let (mut least, mut most, mut filled) = (quote!(None), quote!(None), quote!(None));
     let (mut groups, mut one_of) = (Vec::<LitStr>::new(), Vec::<LitStr>::new());
     for attr in field.attrs.iter().filter(|a| a.path().is_ident("field")) {
         attr.parse_nested_meta(|meta| {
@@ -128,6 +128,11 @@ fn field(field: &syn::Field) -> syn::Result<Tokens> {
                         _ => unit = value,
                     }
                 }
+                "least" | "most" => {
+                    let bound: LitInt = meta.value()?.parse()?;
+                    let bound = quote!(Some(#bound));
+                    if key == "least" { least = bound } else { most = bound }
+                }
                 "groups" => groups = words(meta.value()?.parse()?),
                 "one_of" => one_of = words(meta.value()?.parse()?),
                 "filled" => {
@@ -149,7 +154,7 @@ fn field(field: &syn::Field) -> syn::Result<Tokens> {
                 }
                 _ => {
                     return Err(meta.error(
-                        "expected a class (PUB, SHR, INT, PER, SEC), `to`, `many`, `code`, `unit`, `groups`, `one_of` or `filled`",
+                        "expected a class (PUB, SHR, INT, PER, SEC), `to`, `many`, `code`, `unit`, `least`, `most`, `groups`, `one_of` or `filled`",
                     ));
                 }
             }
@@ -170,6 +175,8 @@ fn field(field: &syn::Field) -> syn::Result<Tokens> {
             many: #many,
             code: #code,
             unit: #unit,
+            least: #least,
+            most: #most,
             one_of: &[#(#one_of),*],
             filled: #filled,
             doc: #doc,

@@ -170,7 +170,7 @@ impl Gate {
             sql.push(if all.is_empty() { "SELECT " } else { ", " });
             // the first that is crossed in the milliseconds after this one
             let offset = column.offset.saturating_add(i64::from(!column.late));
-            next(&mut sql, ty, field, "", |sql| match field.kind {
+            next(&mut sql, ty, &format!("\"{}\"", field.column), "", |sql| match field.kind {
                 Kind::Date => sql.push(" >= ").bind(Bind::Today { offset, ceil: true }, BindType::Date),
                 _ => sql.push(" >= ").bind(Bind::Now { offset, add: 0 }, BindType::Int),
             });
@@ -178,7 +178,7 @@ impl Gate {
         }
         for (set, holder) in &moments.sets {
             let Some((_, membership)) = CATALOGUE.membership(set) else { continue };
-            for (turn, ty, field) in membership.turns.iter().flat_map(columns) {
+            for Crossing { turn, ty, field, time } in membership.turns.iter().flat_map(crossings) {
                 sql.push(if all.is_empty() { "SELECT " } else { ", " });
                 let mut filter = Sql::new(sql.dialect);
                 std::mem::swap(&mut filter.binds, &mut sql.binds);
@@ -187,7 +187,7 @@ impl Gate {
                     None => sql.bind(Bind::Me, BindType::Id),
                 });
                 std::mem::swap(&mut filter.binds, &mut sql.binds);
-                next(&mut sql, ty, field, &filter.text, |sql| match field.kind {
+                next(&mut sql, ty, &time, &filter.text, |sql| match field.kind {
                     Kind::Date => sql.push(" > ").bind(Bind::Today { offset: 0, ceil: false }, BindType::Date),
                     _ => sql.push(" > ").bind(Bind::Now { offset: 0, add: -turn.after }, BindType::Int),
                 });
@@ -198,23 +198,38 @@ impl Gate {
     }
 }
 
-/// The columns of a turn.
-fn columns(turn: &'static Turn) -> impl Iterator<Item = (&'static Turn, &'static Type, &'static Field)> {
-    let ty = CATALOGUE.types.iter().find(|ty| ty.table == turn.table);
-    ty.into_iter()
-        .flat_map(move |ty| ty.fields.iter().map(move |field| (turn, ty, field)))
-        .filter(|(turn, _, field)| turn.columns.contains(&field.column))
+/// A time of a turn.
+struct Crossing {
+    turn: &'static Turn,
+    ty: &'static Type,
+    field: &'static Field,
+    /// As the database computes it.
+    time: String,
 }
 
-/// The least of the column's values that are beyond the bound.
-fn next(sql: &mut Sql, ty: &Type, field: &Field, filter: &str, beyond: impl FnOnce(&mut Sql)) {
-    let column = field.column;
-    sql.push(&format!("(SELECT \"{column}\" FROM \"{}\" WHERE \"{column}\"", ty.table));
+fn crossings(turn: &'static Turn) -> impl Iterator<Item = Crossing> {
+    let ty = CATALOGUE.types.iter().find(|ty| ty.table == turn.table);
+    ty.into_iter().flat_map(move |ty| {
+        turn.columns.iter().filter_map(move |column| {
+            let (column, days) = column.split_once(" + ").map_or((*column, None), |(at, days)| (at, Some(days)));
+            let field = ty.fields.iter().find(|field| field.column == column)?;
+            let days = days.map(|days| {
+                format!(" + CASE WHEN \"{days}\" < 36500 THEN \"{days}\" ELSE 36500 END * 86400000000")
+            });
+            let time = format!("\"{column}\"{}", days.unwrap_or_default());
+            Some(Crossing { turn, ty, field, time })
+        })
+    })
+}
+
+/// The least of these times of the type's rows that are beyond the bound.
+fn next(sql: &mut Sql, ty: &Type, time: &str, filter: &str, beyond: impl FnOnce(&mut Sql)) {
+    sql.push(&format!("(SELECT {time} FROM \"{}\" WHERE {time}", ty.table));
     beyond(sql);
     if !filter.is_empty() {
         sql.push(&format!(" AND {filter}"));
     }
-    sql.push(&format!(" ORDER BY \"{column}\" LIMIT 1)"));
+    sql.push(&format!(" ORDER BY {time} LIMIT 1)"));
 }
 
 impl Next {

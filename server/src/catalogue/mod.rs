@@ -9,7 +9,10 @@ mod value;
 
 use std::{collections::HashMap, sync::LazyLock};
 
-use entities::meta::{Behind, Class, Demand, EntityDef, Filled, Holder, Kind, Membership, Scope};
+use entities::{
+    Decimal,
+    meta::{Behind, Class, Demand, EntityDef, Filled, Holder, Kind, Membership, Scope},
+};
 
 pub use names::{camel, pascal, screaming};
 pub use value::Value;
@@ -66,6 +69,8 @@ pub struct Field {
     pub to: Option<TypeId>,
     pub code: Option<&'static str>,
     pub unit: Option<&'static str>,
+    pub least: Option<i64>,
+    pub most: Option<i64>,
     pub one_of: &'static [&'static str],
     pub filled: Option<Filled>,
     pub doc: &'static str,
@@ -123,6 +128,28 @@ impl Catalogue {
     }
 }
 
+impl Field {
+    /// `from 0 to 100`, if not every number is one.
+    pub fn range(&self) -> Option<String> {
+        match (self.least, self.most) {
+            (None, None) => None,
+            (Some(least), None) => Some(format!("at least {least}")),
+            (None, Some(most)) => Some(format!("at most {most}")),
+            (Some(least), Some(most)) => Some(format!("from {least} to {most}")),
+        }
+    }
+
+    /// Whether the value is within the range, if it is a number.
+    pub fn takes(&self, value: &Value) -> bool {
+        let (number, one) = match value {
+            Value::Int(number) => (*number, 1),
+            Value::Decimal(number) => (number.0, Decimal::SCALE),
+            _ => return true,
+        };
+        self.least.is_none_or(|least| number >= least * one) && self.most.is_none_or(|most| number <= most * one)
+    }
+}
+
 impl Type {
     fn new(id: TypeId, def: &'static EntityDef, by_name: &HashMap<&'static str, TypeId>) -> Self {
         let fields = def.fields.iter().map(|f| Field {
@@ -137,6 +164,8 @@ impl Type {
             to: f.to.map(|to| by_name[to]),
             code: f.code,
             unit: f.unit,
+            least: f.least,
+            most: f.most,
             one_of: f.one_of,
             filled: f.filled,
             doc: f.doc,

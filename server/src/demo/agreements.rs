@@ -198,7 +198,7 @@ impl Gather<'_> {
             status: status.into(),
             valid_from: from,
             valid_to: to,
-            read_after_end_days: 30,
+            read_after_end_days: 90,
             history_days: Some(182),
             horizon_days: Some(546),
             k_threshold: Some(5),

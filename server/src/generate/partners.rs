@@ -266,7 +266,7 @@ fn agreement(world: &World, n: u64) -> sharing_agreement::Model {
         status: "active".into(),
         valid_from: world.opening(),
         valid_to: None,
-        read_after_end_days: 30,
+        read_after_end_days: 90,
         history_days: Some(182),
         horizon_days: Some(546),
         k_threshold: Some(5),

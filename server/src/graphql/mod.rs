@@ -239,6 +239,9 @@ impl Engine {
         }
         document.complete(&mut request.variables)?;
         if !seen {
+            if document.is_mutation()? && model::mutations(&view.class).next().is_none() {
+                return Err(Error::Validation("you may write nothing here: your schema has no mutations".into()).into());
+            }
             validate(&*self.schema(class, &view.class)?, &document, request).await?;
             let key = DocumentKey { class, query: request.query.clone(), operation: request.operation_name.clone() };
             self.documents.insert(key, document.clone());

@@ -258,8 +258,10 @@ fn entity(class: &ViewClass, ty: &Type) -> Vec<AnyType> {
 }
 
 fn described(field: Field, column: &Column) -> Field {
-    let unit = column.unit.map(|u| format!(" Unit: {u}.")).unwrap_or_default();
-    field.description(format!("{}{unit}", column.doc))
+    let unit = column.unit.map(|unit| format!("Unit: {unit}."));
+    let range = column.range().map(|range| format!("Range: {range}."));
+    let parts: Vec<String> = [unit, range].into_iter().flatten().collect();
+    field.description(if parts.is_empty() { column.doc.into() } else { format!("{}. {}", column.doc, parts.join(" ")) })
 }
 
 fn enumeration(ty: &Type, column: &Column) -> Vec<AnyType> {

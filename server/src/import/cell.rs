@@ -21,6 +21,17 @@ pub(super) struct Form {
 
 /// The value, or what was expected.
 pub(super) fn parse(field: &Field, form: &Form, text: &str) -> Result<Value, String> {
+    within(field, read(field, form, text)?)
+}
+
+fn within(field: &Field, value: Value) -> Result<Value, String> {
+    match field.range() {
+        Some(range) if !field.takes(&value) => Err(format!("a number, {range}")),
+        _ => Ok(value),
+    }
+}
+
+fn read(field: &Field, form: &Form, text: &str) -> Result<Value, String> {
     match field.kind {
         Kind::Text => word(field, text),
         Kind::Int => match text.parse::<i64>() {
@@ -51,10 +62,10 @@ pub(super) fn convert(field: &Field, value: Value) -> Result<Value, String> {
         | (Kind::Instant, value @ Value::Instant(_))
         | (Kind::Date, value @ Value::Date(_))
         | (Kind::Id, value @ Value::Id(_))
-        | (Kind::Json, value @ Value::Json(_)) => Ok(value),
+        | (Kind::Json, value @ Value::Json(_)) => within(field, value),
         (Kind::Date, Value::Instant(at)) => Ok(Value::Date(at.utc().date_naive())),
         (Kind::Instant, Value::Date(day)) => Ok(Value::Instant(midnight(day))),
-        (Kind::Decimal, Value::Int(n)) => Ok(Value::Decimal(Decimal::from_int(n))),
+        (Kind::Decimal, Value::Int(n)) => within(field, Value::Decimal(Decimal::from_int(n))),
         _ => Err(format!("a field of the same kind as `{}`", field.name)),
     }
 }
@@ -126,11 +137,27 @@ mod tests {
             to: None,
             code: None,
             unit: None,
+            least: None,
+            most: None,
             one_of,
             filled: None,
             small: false,
             doc: "",
         }
+    }
+
+    #[test]
+    fn a_number_is_within_its_range() {
+        let share = Field { least: Some(0), most: Some(100), ..field(Kind::Decimal, &[]) };
+        let read = |text: &str| parse(&share, &Form::default(), text);
+        for text in ["0", "100", "99.9999"] {
+            assert!(read(text).is_ok(), "{text}");
+        }
+        for text in ["-0.0001", "100.0001"] {
+            assert_eq!(read(text), Err("a number, from 0 to 100".to_owned()), "{text}");
+        }
+        let days = Field { least: Some(1), ..field(Kind::Int, &[]) };
+        assert_eq!(convert(&days, Value::Int(0)), Err("a number, at least 1".to_owned()));
     }
 
     fn plain(kind: Kind, text: &str) -> Result<Value, String> {

@@ -110,7 +110,7 @@ fn value(ty: TypeId, index: usize, field: &Field, place: String, node: &Node, co
         return Ok(Value::Json(node.json()));
     }
     let coerced = Expected::of(index, field, ty, place.clone()).coerce(&node.json(), codec)?;
-    Ok(match (field.kind, coerced) {
+    let value: Value = match (field.kind, coerced) {
         (Kind::Decimal, Arg::Int(n)) => entities::Decimal(n).into(),
         (Kind::Instant, Arg::Int(n)) => entities::Instant(n).into(),
         (_, Arg::Int(n)) if field.small && i16::try_from(n).is_err() => {
@@ -122,5 +122,11 @@ fn value(ty: TypeId, index: usize, field: &Field, place: String, node: &Node, co
         (_, Arg::Id(id)) => id.into(),
         (_, Arg::Date(day)) => day.into(),
         _ => return Err(Error::internal(format!("`{place}` is coerced to no single value"))),
-    })
+    };
+    match field.range() {
+        Some(range) if !field.takes(&value) => {
+            Err(Error::input(format!("`{place}` is `{value}`, expected a number, {range}")))
+        }
+        _ => Ok(value),
+    }
 }
