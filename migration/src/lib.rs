@@ -25,6 +25,7 @@ mod m20261122_000021_limits;
 mod m20261122_000022_break_glass;
 mod m20261122_000023_policy_set;
 mod m20261122_000024_audit_keep;
+mod m20261123_000025_change_order;
 mod table;
 
 pub struct Migrator;
@@ -56,6 +57,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261122_000022_break_glass::BreakGlass),
             Box::new(m20261122_000023_policy_set::TABLES),
             Box::new(m20261122_000024_audit_keep::AuditKeep),
+            Box::new(m20261123_000025_change_order::ChangeOrder),
         ]
     }
 }

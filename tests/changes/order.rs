@@ -1,9 +1,20 @@
 //! The order of commits: transactions that overlap, that write one row, that end badly, that are long.
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-use entente::access::log::{Change, Position};
-use entente::catalogue::Value;
+use entente::{
+    access::{
+        log::{Change, Position},
+        read::{Arg, Cell},
+        roster::resolve,
+        select::{Binding, Select},
+    },
+    catalogue::{CATALOGUE, Value},
+};
+use uuid::Uuid;
 
 use super::{field, head, operator, since};
 use crate::harness::{Hub, tests, until};
@@ -11,7 +22,7 @@ use crate::harness::{Hub, tests, until};
 tests! {
     postgres: who_began_first_and_commits_last_comes_last, two_writers_of_one_row_keep_their_order,
         a_rollback_leaves_nothing, a_savepoint_takes_back_its_part, a_crash_in_between_leaves_nothing,
-        readers_miss_nothing_of_many_writers, a_truncated_table_is_told_row_by_row;
+        readers_miss_nothing_of_many_writers, a_row_is_as_it_stood_whoever_overlapped, a_truncated_table_is_told_row_by_row;
     changing: a_transaction_is_never_cut;
 }
 
@@ -92,15 +103,14 @@ async fn a_crash_in_between_leaves_nothing(hub: Hub) {
     assert_eq!(names(&since(&hub, start).await), ["after"]);
 }
 
-/// Eight writers with transactions of random length; a reader that follows the head sees each change once, and in the
-/// order in which a reader sees them that comes afterwards.
-async fn readers_miss_nothing_of_many_writers(hub: Hub) {
-    const WRITERS: usize = 8;
-    const TRANSACTIONS: usize = 12;
-    let start = head(&hub).await;
+const WRITERS: usize = 8;
+const TRANSACTIONS: usize = 12;
+
+/// Each with transactions of random length that change two of five rows.
+async fn writers(hub: &Hub) -> Vec<tokio::task::JoinHandle<()>> {
     let mut writers = Vec::new();
     for writer in 0..WRITERS {
-        let client = operator(&hub).await;
+        let client = operator(hub).await;
         writers.push(tokio::spawn(async move {
             for n in 0..TRANSACTIONS {
                 let own = |step: usize| {
@@ -118,6 +128,14 @@ async fn readers_miss_nothing_of_many_writers(hub: Hub) {
             }
         }));
     }
+    writers
+}
+
+/// Eight writers with transactions of random length; a reader that follows the head sees each change once, and in the
+/// order in which a reader sees them that comes afterwards.
+async fn readers_miss_nothing_of_many_writers(hub: Hub) {
+    let start = head(&hub).await;
+    let writers = writers(&hub).await;
     let (mut at, mut seen) = (start, Vec::new());
     let mut heads = hub.app().gate.heads();
     while seen.len() < WRITERS * TRANSACTIONS * 2 {
@@ -143,6 +161,60 @@ async fn readers_miss_nothing_of_many_writers(hub: Hub) {
         }
     }
     assert_eq!(at, head(&hub).await);
+}
+
+/// A state far back is asked for by key. The changes of one row are in the order of their commits, those of several are
+/// not.
+async fn a_row_is_as_it_stood_whoever_overlapped(hub: Hub) {
+    let start = head(&hub).await;
+    let (early, late) = (operator(&hub).await, operator(&hub).await);
+    // each has the number of its first change before those that commit before it
+    early.batch_execute(&format!("BEGIN; {}", set("early", 5))).await.unwrap();
+    late.batch_execute(&format!("BEGIN; {}; {}", set("late", 6), set("later", 6))).await.unwrap();
+    for writer in writers(&hub).await {
+        writer.await.unwrap();
+    }
+    early.batch_execute(&format!("{}; COMMIT", set("early again", 1))).await.unwrap();
+    operator(&hub).await.batch_execute(&set("between", 5)).await.unwrap();
+    late.batch_execute("COMMIT").await.unwrap();
+    let history = since(&hub, start).await;
+    // more than a session takes along
+    for n in 0..600 {
+        hub.sql(&set(&format!("noise {n}"), 7)).await;
+    }
+    let gate = &hub.app().gate;
+    assert!(gate.is_far(start).await.unwrap());
+    let ty = CATALOGUE.by_name("Product").unwrap();
+    let name = ty.field_index("name").unwrap();
+    let (admin, _) = resolve(hub.db(), "nordwind/admin", gate.now()).await.unwrap();
+    let view = gate.seat_view(&admin, gate.now()).await.unwrap();
+    let (mut select, row) = Select::some_rows(&view, gate.dialect(), ty.id);
+    select.with_key(0, true);
+    let columns = [select.column(row, 0), select.column(row, name)];
+    select.order(&[], false);
+    let statement = select.page(100);
+    let keys: BTreeSet<Uuid> = history.iter().map(|change| change.key).collect();
+    let slots = [Arg::Ids(keys.iter().copied().collect())];
+    let positions = history.iter().map(|change| change.position).chain([start]).collect::<BTreeSet<_>>();
+    assert!(keys.len() == 7 && positions.len() == WRITERS * TRANSACTIONS + 4, "{} {}", keys.len(), positions.len());
+    for position in positions {
+        let then = |key: Uuid| {
+            let mut of = history.iter().filter(|change| change.key == key);
+            let next = of.clone().find(|change| change.position > position);
+            let row = next.map_or_else(|| of.next_back().unwrap().after.clone(), |change| change.before.clone());
+            (key, row.unwrap()[name].to_string())
+        };
+        let mut past = gate.past(position).await.unwrap();
+        let binding = Binding { now: gate.now(), me: Uuid::nil(), secret: "", slots: &slots };
+        let rows = past.run(&statement, &binding).await.unwrap();
+        past.finish().await.unwrap();
+        let told = |row| match rows.cell(row, columns[1]) {
+            Cell::Text(name) => (rows.id(row, columns[0]).unwrap(), name.to_owned()),
+            other => panic!("a name is {other:?}"),
+        };
+        let told: BTreeMap<_, _> = (0..rows.len()).map(told).collect();
+        assert_eq!(told, keys.iter().copied().map(then).collect(), "behind {position}");
+    }
 }
 
 async fn a_truncated_table_is_told_row_by_row(hub: Hub) {

@@ -213,9 +213,8 @@ fn crossings(turn: &'static Turn) -> impl Iterator<Item = Crossing> {
         turn.columns.iter().filter_map(move |column| {
             let (column, days) = column.split_once(" + ").map_or((*column, None), |(at, days)| (at, Some(days)));
             let field = ty.fields.iter().find(|field| field.column == column)?;
-            let days = days.map(|days| {
-                format!(" + CASE WHEN \"{days}\" < 36500 THEN \"{days}\" ELSE 36500 END * 86400000000")
-            });
+            let days = days
+                .map(|days| format!(" + CASE WHEN \"{days}\" < 36500 THEN \"{days}\" ELSE 36500 END * 86400000000"));
             let time = format!("\"{column}\"{}", days.unwrap_or_default());
             Some(Crossing { turn, ty, field, time })
         })

@@ -161,23 +161,31 @@ impl Past {
         let (table, now) = (ty.table, self.now(ty));
         let _ = match self.dialect {
             Dialect::Postgres => {
-                let first = |columns: &str, key: &str| {
+                let of = |key: &str| {
                     format!(
-                        "SELECT {columns} FROM change_event e JOIN change_commit c ON c.tx = e.tx WHERE \
-                         e.object_table = '{table}' AND e.object_id = {key} AND c.position > {at}"
+                        "FROM change_event e JOIN change_commit c ON c.tx = e.tx WHERE e.object_table = '{table}' \
+                         AND e.object_id = {key}"
                     )
                 };
-                // asked for each row: no condition that could be turned into a join of all changes
+                // changes of one row wait for each other, so their numbers and the positions of their transactions are
+                // in the same order, which is not so for different rows: from where the transaction at the position
+                // ends it is a step or two to the row's own last change before it, however many it has
+                let near = format!(
+                    "(SELECT max(n.id) FROM change_event n WHERE (n.tx, n.segment) = (SELECT d.tx, d.segment \
+                     FROM change_commit d WHERE d.position <= {at} ORDER BY d.position DESC LIMIT 1))"
+                );
                 write!(
                     out,
-                    "{now} WHERE r.\"id\" IN ({keys}) AND ({} LIMIT 1) IS NULL UNION ALL SELECT {} FROM \
-                     (SELECT DISTINCT key FROM ({keys}) k) k CROSS JOIN LATERAL \
-                     ({} ORDER BY c.position, e.id LIMIT 1) e \
+                    "{now} WHERE r.\"id\" IN ({keys}) AND NOT coalesce((SELECT c.position > {at} {} ORDER BY e.id DESC \
+                     LIMIT 1), false) UNION ALL SELECT {} FROM (SELECT DISTINCT key FROM ({keys}) k) k \
+                     CROSS JOIN LATERAL (SELECT e.before_row {} AND c.position > {at} AND e.id > coalesce((SELECT e.id {} \
+                     AND e.id <= {near} AND c.position <= {at} ORDER BY e.id DESC LIMIT 1), 0) ORDER BY e.id LIMIT 1) e \
                      CROSS JOIN LATERAL json_populate_record(NULL::public.\"{table}\", e.before_row) r \
                      WHERE e.before_row IS NOT NULL",
-                    first("true", "r.\"id\""),
+                    of("r.\"id\""),
                     plain(ty).replacen("r.\"id\"", "k.key", 1),
-                    first("e.before_row", "k.key"),
+                    of("k.key"),
+                    of("k.key"),
                 )
             }
             Dialect::Sqlite => {
