@@ -35,12 +35,12 @@ pub fn cases<'a>(view: &'a View, asker: &Asker, world: &'a World) -> Vec<Case<'a
 impl Exam<'_> {
     /// The first difference, in words.
     pub async fn in_memory(&self) -> Option<String> {
-        let cases = cases(self.view, self.asker, self.world);
+        let cases = cases(self.recalled, self.asker, self.world);
         let given = self.gate.decide(self.asker.now, &cases).await.unwrap();
         let known = self.gate.learn(self.asker.now, &cases).await.unwrap();
         let right = self.verdict.0.iter().flat_map(|rows| rows.iter().enumerate());
         for (case, (shown, (row, allowed))) in cases.iter().zip(given.into_iter().zip(right)) {
-            let (ty, view) = (CATALOGUE.ty(case.ty), self.view.of(case.ty));
+            let (ty, view) = (CATALOGUE.ty(case.ty), self.recalled.of(case.ty));
             let seen = allowed.iter().any(Option::is_some);
             let Some(shown) = shown else {
                 if seen {

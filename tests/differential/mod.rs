@@ -8,6 +8,7 @@ pub mod dump;
 mod grammar;
 mod images;
 mod members;
+mod mutants;
 mod naive;
 mod numbers;
 mod past;
@@ -19,4 +20,4 @@ pub mod world;
 
 use crate::harness::tests;
 
-tests!(documents, past, soundness);
+tests!(documents, mutants, past, soundness);

@@ -142,7 +142,7 @@ pub(super) async fn fill(hub: &Hub, world: &World) {
 /// A gate over the database, under some policies, and the same policies for Cedar.
 pub(super) struct Bench {
     pub(super) gate: Gate,
-    law: Law,
+    pub(super) law: Law,
     _folder: Option<TempDir>,
 }
 
@@ -198,7 +198,7 @@ impl Bench {
             tally.decisions += court.decisions;
             tally.add(&verdict);
             let turn = tally.views;
-            let exam = Exam { gate: &self.gate, view: &view, world, asker, verdict: &verdict, turn };
+            let exam = Exam { gate: &self.gate, view: &view, recalled: &view, world, asker, verdict: &verdict, turn };
             if let Some(wrong) = exam.differs().await {
                 return Some(format!("{wrong}\nfor {asker:?}"));
             }

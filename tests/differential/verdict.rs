@@ -49,9 +49,13 @@ impl Verdict {
 }
 
 /// One view, one moment.
+#[derive(Clone, Copy)]
 pub struct Exam<'a> {
     pub gate: &'a Gate,
+    /// What statements are written from, ...
     pub view: &'a View,
+    /// ... and what decides in memory.
+    pub recalled: &'a View,
     pub world: &'a World,
     pub asker: &'a Asker,
     pub verdict: &'a Verdict,
