@@ -168,11 +168,11 @@ impl Past {
                     )
                 };
                 // changes of one row wait for each other, so their numbers and the positions of their transactions are
-                // in the same order, which is not so for different rows: from where the transaction at the position
-                // ends it is a step or two to the row's own last change before it, however many it has
+                // in the same order, which is not so for different rows: from anywhere in the transaction at the
+                // position it is a step or two to the row's own last change before it, however many it has
                 let near = format!(
-                    "(SELECT max(n.id) FROM change_event n WHERE (n.tx, n.segment) = (SELECT d.tx, d.segment \
-                     FROM change_commit d WHERE d.position <= {at} ORDER BY d.position DESC LIMIT 1))"
+                    "(SELECT n.id FROM change_event n WHERE (n.tx, n.segment) = (SELECT d.tx, d.segment FROM change_commit d \
+                     WHERE d.position <= {at} ORDER BY d.position DESC LIMIT 1) LIMIT 1)"
                 );
                 write!(
                     out,
