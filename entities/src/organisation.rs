@@ -20,8 +20,8 @@ use crate::prelude::*;
         code: None,
         sql: "SELECT id FROM organisation WHERE id = {holder} AND (\
               EXISTS (SELECT 1 FROM sharing_agreement a WHERE a.grantee_id = {holder} AND a.status <> 'draft' \
-              AND (a.valid_to IS NULL OR a.valid_to + \
-              CASE WHEN a.read_after_end_days < 36500 THEN a.read_after_end_days ELSE 36500 END * 86400000000 > {now})) \
+              AND (a.valid_to IS NULL OR a.valid_to > {now} - \
+              CASE WHEN a.read_after_end_days < 36500 THEN a.read_after_end_days ELSE 36500 END * 86400000000)) \
               OR NOT EXISTS (SELECT 1 FROM sharing_agreement a WHERE a.grantee_id = {holder} AND a.status <> 'draft'))",
         turns: &[Turn {
             table: "sharing_agreement",

@@ -101,7 +101,7 @@ fn scopes_walk_references_to_what_they_speak_of() {
 #[test]
 fn a_set_that_depends_on_the_moment_says_by_which_times() {
     for membership in REGISTRY.iter().flat_map(|entity| entity.memberships) {
-        let mut compared: Vec<(&str, i64)> = Vec::new();
+        let mut compared: Vec<(String, i64)> = Vec::new();
         for word in ["{now}", "{today}"] {
             for (at, _) in membership.sql.match_indices(word) {
                 let before = membership.sql[..at].trim_end();
@@ -110,12 +110,18 @@ fn a_set_that_depends_on_the_moment_says_by_which_times() {
                 });
                 let column = before.trim_end().rsplit([' ', '(', '.']).next().unwrap_or_default();
                 let rest = membership.sql[at + word.len()..].trim_start();
-                let back =
-                    rest.strip_prefix("- ").map_or("0", |rest| rest.split([')', ' ']).next().unwrap_or_default());
-                compared.push((column, back.parse().expect("microseconds")));
+                let back = rest.strip_prefix("- ").unwrap_or("0");
+                compared.push(match back.strip_prefix("CASE WHEN a.") {
+                    Some(days) => (format!("{column} + {}", days.split(' ').next().unwrap_or_default()), 0),
+                    None => {
+                        let micros = back.split([')', ' ']).next().unwrap_or_default();
+                        (column.to_owned(), micros.parse().expect("microseconds"))
+                    }
+                });
             }
         }
-        let declared = membership.turns.iter().flat_map(|turn| turn.columns.iter().map(|c| (*c, turn.after)));
+        let declared =
+            membership.turns.iter().flat_map(|turn| turn.columns.iter().map(|c| ((*c).to_owned(), turn.after)));
         let (mut compared, mut declared) = (compared, declared.collect::<Vec<_>>());
         compared.sort_unstable();
         compared.dedup();
@@ -124,9 +130,14 @@ fn a_set_that_depends_on_the_moment_says_by_which_times() {
         assert_eq!(declared, compared, "{}", membership.name);
         for turn in membership.turns {
             let entity = REGISTRY.iter().find(|entity| entity.table == turn.table).expect("a table of the model");
+            let kind = |column: &str| {
+                entity.fields.iter().find(|field| field.column == column).expect("a column of the table").kind
+            };
             for column in turn.columns {
-                let field = entity.fields.iter().find(|field| field.column == *column).expect("a column of the table");
-                let moved = field.kind == Kind::Instant || field.kind == Kind::Date && turn.after == 0;
+                let moved = match column.split_once(" + ") {
+                    Some((at, days)) => kind(at) == Kind::Instant && kind(days) == Kind::Int,
+                    None => kind(column) == Kind::Instant || kind(column) == Kind::Date && turn.after == 0,
+                };
                 assert!(moved, "{}: {column} is no time", membership.name);
             }
         }

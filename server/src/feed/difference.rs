@@ -257,7 +257,7 @@ impl Desk {
             let tracks = state.lens.watch.iter().flat_map(|watch| watch.tracks.iter().enumerate());
             for (i, track) in tracks {
                 let keys: Vec<Uuid> = rows.keys().filter(|(ty, _)| *ty == track.ty).map(|(_, key)| *key).collect();
-                if !keys.is_empty() && self.some(app, state, i, &keys).await?.len() > 0 {
+                if !keys.is_empty() && !self.some(app, state, i, &keys).await?.is_empty() {
                     return Err(Error::internal("a row is shown that was left out"));
                 }
             }
