@@ -55,6 +55,7 @@ const DECIDES: &[(&str, &[&str])] = &[
         &[
             "SharingAgreement.grantee",
             "SharingAgreement.grantor",
+            "SharingAgreement.readAfterEndDays",
             "SharingAgreement.signedByGrantee",
             "SharingAgreement.signedByGrantor",
             "SharingAgreement.status",

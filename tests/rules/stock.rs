@@ -1,13 +1,14 @@
-//! Stock as the days for which it lasts: what lies there over what is needed there, and no number beside.
+//! Stock as an agreement shows it: in bands, or as the days for which it lasts, what lies there over what is needed
+//! there. No number beside.
 
 use serde_json::{Value, json};
 
-use super::{ADMIN, CERAM, all};
+use super::{ADMIN, AQUA, CERAM, all};
 use crate::harness::{Hub, tests};
 
 tests! {
     reading: stock_is_shown_as_days, days_are_all_that_is_asked;
-    changing: days_follow_stock_and_demand, days_move_with_the_calendar, only_published_demand_of_the_place_counts;
+    changing: a_band_is_all_that_is_shown, days_follow_stock_and_demand, days_move_with_the_calendar, only_published_demand_of_the_place_counts;
 }
 
 /// What C is shown of the motors of ours that lie in Kiel.
@@ -128,4 +129,38 @@ async fn only_published_demand_of_the_place_counts(hub: Hub) {
     assert_eq!(days(&hub).await, Value::Null, "what is needed elsewhere");
     hub.sql(&series("ship_to_unit_id = NULL")).await;
     assert_eq!(days(&hub).await, Value::Null);
+}
+
+/// A's agreement shows ours in bands of fifty: rounded down, in filters, orders and sums as in rows.
+async fn a_band_is_all_that_is_shown(hub: Hub) {
+    let ours = "kind = 'on_hand' AND product_id = (SELECT id FROM product WHERE sku = 'G10')";
+    assert_eq!(hub.number(&format!("SELECT count(*) FROM inventory_position WHERE {ours}")).await, 1);
+    let document = "query ($qty: DecimalFilter) { \
+        inventoryPositions(filter: { kind: { eq: ON_HAND }, product: { sku: { eq: \"G10\" } }, qty: $qty }) { nodes { qty } } \
+        inventoryPositionAggregate(filter: { kind: { eq: ON_HAND }, product: { sku: { eq: \"G10\" } }, qty: $qty }) { sum { qty } } }";
+    let told = async |qty: Value| {
+        let data = hub.data_with(AQUA, document, json!({ "qty": qty })).await;
+        (data["inventoryPositions"]["nodes"].clone(), data["inventoryPositionAggregate"][0]["sum"]["qty"].clone())
+    };
+    for (pieces, band) in [
+        ("0", "0"),
+        ("49.9999", "0"),
+        ("50", "50"),
+        ("99.9999", "50"),
+        ("100", "100"),
+        ("123456.7891", "123450"),
+        ("-0.0001", "-50"),
+        ("-50", "-50"),
+    ] {
+        let stored = pieces.parse::<entities::Decimal>().unwrap().0;
+        hub.sql(&format!("UPDATE inventory_position SET qty = {stored} WHERE {ours}")).await;
+        let shown = (json!([{ "qty": band }]), json!(band));
+        assert_eq!(told(json!({ "eq": band })).await, shown, "{pieces}");
+        assert_eq!(told(json!({ "gte": band, "lte": band })).await, shown, "{pieces}");
+        if pieces != band {
+            assert_eq!(told(json!({ "eq": pieces })).await.0, json!([]), "{pieces}");
+            let between = told(json!({ "gt": band })).await.0;
+            assert_eq!(between, json!([]), "{pieces}");
+        }
+    }
 }

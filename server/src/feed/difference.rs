@@ -119,7 +119,8 @@ impl Desk {
                 end = before;
                 break;
             }
-            let Some(more) = self.affected(app, goal, (before, position), own, moves).await? else {
+            let moved = if moves { transaction.len() } else { 0 };
+            let Some(more) = self.affected(app, goal, (before, position), own, moved).await? else {
                 // one look at all rows serves all transactions that were read, and from far away all that there are; who
                 // is half way keeps to its goal
                 let all = behind.is_some() || app.gate.is_far(before).await?;
@@ -135,6 +136,11 @@ impl Desk {
             }
         }
         let last = if end == goal.position { goal.clone() } else { goal.behind(end) };
+        // what is read with all that it holds is little, however many rows of others a transaction has
+        let read = found.list.iter().filter(|row| row.position.0 <= end).count();
+        if read <= CHANGES && app.gate.is_far(from.position).await? {
+            self.leave_out(app, from, &last, &mut rows).await?;
+        }
         self.touched(app, from, &last, rows, behind).await
     }
 
@@ -146,10 +152,12 @@ impl Desk {
         goal: &State,
         between: (i64, i64),
         mut rows: BTreeSet<Place>,
-        moves: bool,
+        moved: usize,
     ) -> Result<Option<BTreeSet<Place>>> {
-        let Some(watch) = goal.lens.watch.as_ref().filter(|_| rows.len() <= MOST) else { return Ok(None) };
-        if moves {
+        // before they are read with all that they hold
+        let is_few = rows.len() <= MOST && moved <= MOST;
+        let Some(watch) = goal.lens.watch.as_ref().filter(|_| is_few) else { return Ok(None) };
+        if moved > 0 {
             let changes = app.gate.changes(Position(between.0), 1).await?.list;
             for track in &watch.tracks {
                 let keys = track.affected(&self.look(app, goal), between, &changes).await?;
@@ -182,9 +190,6 @@ impl Desk {
             None => Copy::at(last.clone()),
         };
         let done = Page { steps: Vec::new(), copy };
-        if end.is_none() && app.gate.is_far(from.position).await? {
-            self.leave_out(app, from, last, &mut rows).await?;
-        }
         let Some(watch) = last.lens.watch.as_ref().filter(|_| !rows.is_empty()) else { return Ok(done) };
         let mut found: Vec<(i64, Place, Difference)> = Vec::new();
         for (i, track) in watch.tracks.iter().enumerate() {
@@ -222,6 +227,9 @@ impl Desk {
         let mut at = Position(from.position);
         while at.0 < last.position {
             let read = app.gate.changes(at, PAGE).await?;
+            if read.until == at {
+                return Ok(());
+            }
             at = read.until;
             for change in read.list.into_iter().filter(|change| change.position.0 <= last.position) {
                 let place = (change.ty, change.key);
