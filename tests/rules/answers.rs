@@ -1,5 +1,5 @@
 //! R12: a supplier's planner answers until Friday, 18 o'clock UTC, before the week begins; never for another, never
-//! for a forecast that was replaced; and what it answered it can always read (R18).
+//! for a forecast that was replaced; and what it gave it can read for as long as was agreed (R18).
 
 use entente::{
     access::connect::Dialect,
@@ -216,9 +216,20 @@ async fn what_a_partner_gave_stays_readable(hub: Hub) {
     assert_eq!(exported(&hub, AQUA, "DemandSignal").await.len(), signals + 1);
 
     hub.set_clock("2027-04-01T00:00:00Z");
-    for (list, ty) in [("supplyCommitments", "SupplyCommitment"), ("demandSignals", "DemandSignal")] {
+    let gave = [
+        ("supplyCommitments", "SupplyCommitment"),
+        ("demandSignals", "DemandSignal"),
+        ("capacityBuckets", "CapacityBucket"),
+        ("caseMessages", "CaseMessage"),
+    ];
+    for (list, ty) in gave {
         assert_eq!(count(&hub, AQUA, list).await, 0, "{list}");
         assert_eq!(exported(&hub, AQUA, ty).await.len(), 1, "{ty}");
+        hub.set_clock("2027-03-31T23:59:59.999Z");
+        let rows = count(&hub, AQUA, list).await;
+        assert!(rows > 0, "{list}");
+        assert_eq!(exported(&hub, AQUA, ty).await.len(), rows + 1, "{ty}");
+        hub.set_clock("2027-04-01T00:00:00Z");
     }
     assert!(count(&hub, "nordwind/planner", "supplyCommitments").await >= answers - 1, "we keep them");
 }

@@ -139,14 +139,16 @@ impl Field {
         }
     }
 
-    /// Whether the value is within the range, if it is a number.
-    pub fn takes(&self, value: &Value) -> bool {
+    /// What is expected instead of a number that is out of the range.
+    pub fn refuses(&self, value: &Value) -> Option<String> {
         let (number, one) = match value {
             Value::Int(number) => (*number, 1),
             Value::Decimal(number) => (number.0, Decimal::SCALE),
-            _ => return true,
+            _ => return None,
         };
-        self.least.is_none_or(|least| number >= least * one) && self.most.is_none_or(|most| number <= most * one)
+        let below = self.least.is_some_and(|least| number < least * one);
+        let beyond = self.most.is_some_and(|most| number > most * one);
+        self.range().filter(|_| below || beyond).map(|range| format!("a number, {range}"))
     }
 }
 

@@ -25,10 +25,7 @@ pub(super) fn parse(field: &Field, form: &Form, text: &str) -> Result<Value, Str
 }
 
 fn within(field: &Field, value: Value) -> Result<Value, String> {
-    match field.range() {
-        Some(range) if !field.takes(&value) => Err(format!("a number, {range}")),
-        _ => Ok(value),
-    }
+    field.refuses(&value).map_or(Ok(value), Err)
 }
 
 fn read(field: &Field, form: &Form, text: &str) -> Result<Value, String> {

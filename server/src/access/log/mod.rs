@@ -18,8 +18,8 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 pub use acting::Acting;
+pub use {past::FEW, shared::Stand, wake::Watching};
 pub(in crate::access) use {past::Past, shared::Shared, wake::Heads};
-pub use {shared::Stand, wake::Watching};
 
 use super::{Gate, Reading};
 use crate::{

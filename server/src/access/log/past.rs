@@ -27,7 +27,7 @@ use crate::{
 
 /// So many changes are handed to the statement with their rows; more of them it looks up in the log, which costs a
 /// statement over few rows little, and one over whole tables much.
-pub(super) const FEW: usize = 500;
+pub const FEW: usize = 500;
 /// Rows of more bytes are not handed along, but looked up: each statement of whoever catches up would carry them all.
 const LONG: usize = 4_096;
 

@@ -123,10 +123,8 @@ fn value(ty: TypeId, index: usize, field: &Field, place: String, node: &Node, co
         (_, Arg::Date(day)) => day.into(),
         _ => return Err(Error::internal(format!("`{place}` is coerced to no single value"))),
     };
-    match field.range() {
-        Some(range) if !field.takes(&value) => {
-            Err(Error::input(format!("`{place}` is `{value}`, expected a number, {range}")))
-        }
-        _ => Ok(value),
+    match field.refuses(&value) {
+        Some(expected) => Err(Error::input(format!("`{place}` is `{value}`, expected {expected}"))),
+        None => Ok(value),
     }
 }

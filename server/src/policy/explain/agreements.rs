@@ -58,7 +58,6 @@ pub(super) fn obstacle(record: &Record, now: Instant) -> Option<String> {
         ("active" | "ended", Some(until)) if until <= now => format!("it ended on {}", day(until)),
         ("active", _) if record.from > now => format!("it begins on {}", day(record.from)),
         ("active", _) => "it is not signed by both sides".into(),
-        ("ended", _) => "it was ended before its time".into(),
         ("draft", _) if !record.signed_by_grantor && !record.signed_by_grantee => {
             "it is a draft that nobody has signed".into()
         }
