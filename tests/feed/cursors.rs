@@ -17,7 +17,8 @@ tests! {
         a_stream_costs_what_queries_cost,
         only_a_cursor_of_this_seat_and_subject_is_taken,
         what_the_log_no_longer_holds_begins_anew,
-        an_event_stream_goes_on_from_its_last_event;
+        an_event_stream_goes_on_from_its_last_event,
+        who_is_far_behind_is_told_what_moved;
 }
 
 async fn change(hub: &Hub, nth: usize) {
@@ -190,4 +191,28 @@ async fn an_event_stream_goes_on_from_its_last_event(hub: Hub) {
     let mut events = open(Some(&first.id)).await;
     let event = events.event().await.unwrap();
     assert!(event.data.contains("CHANGED"), "{event:?}");
+}
+
+/// Behind more changes than are handed along, most of them of rows that are somebody else's.
+async fn who_is_far_behind_is_told_what_moved(hub: Hub) {
+    let (mine, theirs) = ("aqua-seals", "ceram-motors");
+    let give = async |rows: &str, to: &str| {
+        let supplier = format!("(SELECT id FROM organisation WHERE slug = '{to}')");
+        hub.sql(&format!("UPDATE demand_bucket SET supplier_id = {supplier} WHERE bucket_start = '{rows}'")).await;
+    };
+    // of two weeks all buckets are one supplier's
+    give("2026-08-03", theirs).await;
+    give("2026-08-10", mine).await;
+    let follower = Follower::of(&hub, AQUA, DEMAND).await;
+    let others = format!("supplier_id = (SELECT id FROM organisation WHERE slug = '{theirs}')");
+    assert!(hub.sql(&format!("UPDATE demand_bucket SET qty = qty + 10000 WHERE {others}")).await > 600);
+    give("2026-08-03", mine).await;
+    give("2026-08-10", theirs).await;
+    let mut follower = follower.resume(&hub, AQUA).await;
+    follower.up_to_date().await;
+    assert_eq!(follower.copy, DEMAND.asked(&hub, AQUA).await);
+    for kind in ["ENTERED", "LEFT"] {
+        assert!(follower.seen.iter().any(|seen| seen == kind), "{:?}", follower.seen);
+    }
+    assert!(follower.seen.iter().all(|seen| seen != "GAP" && seen != "CHANGED"), "{:?}", follower.seen);
 }
